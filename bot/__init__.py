@@ -1,0 +1,1 @@
+"""A self-managing trading bot whose whole mind is explicit state machines in one SQLite file."""

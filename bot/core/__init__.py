@@ -1,0 +1,1 @@
+"""What the bot decides. Pure: no clock, no chance, no input or output, no numpy, no logging."""

@@ -1,0 +1,127 @@
+"""The account: equity with unrealised profit, its baselines, and the review that guard and kill read."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from bot.core import positions
+from bot.core.events import Commanded, Reconciled, Reviewed, Ticked
+from bot.core.facts import EquityMarked
+from bot.core.guard import GUARD, PAUSED, REDUCED
+from bot.core.killswitch import KILL
+from bot.core.shadow import shadow_profit
+from bot.core.values import ZERO
+
+if TYPE_CHECKING:
+    from bot.core.turn import Turn
+    from bot.core.world import World
+
+DAY_MS = 86_400_000
+MARK_EVERY_MS = 60_000
+
+
+def fraction(part: Decimal, whole: Decimal) -> float:
+    """Return ``part / whole`` as a float, 0 where there is no whole."""
+    return float(part / whole) if whole > 0 else 0.0
+
+
+def review(turn: Turn, event: Ticked) -> None:
+    """When it is time, value the account and let guard and kill switch judge it."""
+    world = turn.world
+    account = world.account
+    due = account.reviewed_at + world.settings.guard.review_seconds * 1000
+    if world.state("process") not in ("RUNNING", "DRAINING") or world.at < due:
+        return
+    equity = account.cash + positions.unrealised(world)
+    peak = max(account.peak, equity)
+    day = world.at // DAY_MS
+    account = replace(
+        account,
+        equity=equity,
+        peak=peak,
+        guard_peak=max(account.guard_peak, equity + shadow_profit(world)),
+        day=day,
+        day_start=equity if day > account.day else account.day_start,
+        reviewed_at=world.at,
+    )
+    turn.set(account=account)
+    judge(turn)
+    if world.at >= account.marked_at + MARK_EVERY_MS:
+        mark(turn, "review")
+
+
+def reviewed(world: World) -> Reviewed:
+    """Return the facts that guard and kill switch judge, from the account as it stands."""
+    account = world.account
+    counted = counted_trades(world)
+    wins = sum(1 for closed in counted if closed.pnl > 0)
+    guard_equity = account.equity + shadow_profit(world)
+    return Reviewed(
+        at=world.at,
+        equity=account.equity,
+        drawdown=fraction(account.peak - account.equity, account.peak),
+        guard_drawdown=max(0.0, fraction(account.guard_peak - guard_equity, account.guard_peak)),
+        day_loss=fraction(account.day_start - account.equity, account.day_start),
+        win_rate=wins / len(counted) if counted else None,
+        trades=len(counted),
+    )
+
+
+def counted_trades(world: World):  # type: ignore[no-untyped-def]
+    """Return the closed trades of the guard's window: shadow trades count only while PAUSED."""
+    paused = world.state("guard") == PAUSED
+    real = [closed for closed in world.closed if paused or not closed.shadow]
+    return real[-world.settings.guard.window :]
+
+
+def judge(turn: Turn) -> None:
+    """Let the kill switch, then the guard, answer the review: at equal limits kill wins."""
+    facts = reviewed(turn.world)
+    turn.fire(KILL, facts)
+    before = turn.world.state("guard")
+    step = turn.fire(GUARD, facts)
+    if step is not None and before == PAUSED and step.dest == REDUCED:
+        # shadow profit is not money: the guard judges real equity anew from here
+        turn.set(account=replace(turn.world.account, guard_peak=turn.world.account.equity), shadows={})
+        mark(turn, f"guard baseline set anew: {step.reason}")
+
+
+def mark(turn: Turn, why: str) -> None:
+    """Write a row of the equity curve."""
+    account = turn.world.account
+    facts = reviewed(turn.world)
+    turn.set(account=replace(account, marked_at=turn.world.at))
+    turn.note(
+        EquityMarked(
+            account.equity, account.cash, account.peak, account.day_start, facts.drawdown, facts.day_loss, why
+        )
+    )
+
+
+def rebase(turn: Turn, event: Commanded) -> None:
+    """Set every baseline anew at the present equity, and record it: part of a re-arm."""
+    account = turn.world.account
+    equity = account.cash + positions.unrealised(turn.world)
+    turn.set(account=replace(account, equity=equity, peak=equity, guard_peak=equity, day_start=equity))
+    mark(turn, f"baselines set anew by {event.operator}: {event.reason}")
+
+
+def reconcile(turn: Turn, event: Reconciled) -> None:
+    """Take the venue's wallet as cash; the first one is the baseline of everything."""
+    account = replace(turn.world.account, cash=event.wallet, reconciled_at=turn.world.at)
+    if account.peak == ZERO:
+        equity = event.wallet + positions.unrealised(turn.world)
+        account = replace(
+            account,
+            equity=equity,
+            peak=equity,
+            guard_peak=equity,
+            day_start=equity,
+            day=turn.world.at // DAY_MS,
+        )
+    turn.set(account=account)
+    if not turn.world.account.fills_since:
+        turn.set(account=replace(turn.world.account, fills_since=turn.world.at))

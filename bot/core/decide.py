@@ -1,0 +1,205 @@
+"""``decide``: the one function that turns an event into steps and effects; ``ON`` is its whole map.
+
+Live, replay, recovery, and rehearsal call it with the same kind of events. It is pure: the same
+world, event, and seq give the same decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bot.core import (
+    account,
+    deliveries,
+    entries,
+    events,
+    feeds,
+    holds,
+    orders,
+    parameters,
+    positions,
+    process,
+    runs,
+    shadow,
+)
+from bot.core.facts import Fact
+from bot.core.guard import GUARD
+from bot.core.holds import HOLD
+from bot.core.killswitch import KILL
+from bot.core.machine import Step, Table
+from bot.core.storage import STORAGE
+from bot.core.turn import Dispatch, Question, Turn
+from bot.core.world import ACCOUNT, World
+
+
+class Decision(Struct, frozen=True):
+    """What follows from one event; ``emitted`` is stored, ``dispatches`` is carried out."""
+
+    world: World
+    steps: tuple[Step, ...]
+    emitted: tuple[Dispatch, ...]
+    dispatches: tuple[Dispatch, ...]
+    facts: tuple[Fact, ...]
+    questions: tuple[Question, ...]
+
+
+TABLES: tuple[Table, ...] = (
+    process.PROCESS,
+    GUARD,
+    HOLD,
+    KILL,
+    feeds.FEED,
+    orders.ORDER,
+    positions.POSITION,
+    runs.RUN,
+    deliveries.DELIVERY,
+    parameters.PARAMETER,
+    STORAGE,
+)
+"""Every machine there is."""
+
+
+def started(turn: Turn, event: events.Started) -> None:
+    """Take the configuration in; give birth to the machines of the account."""
+    turn.set(
+        instance=event.instance,
+        epoch=event.epoch,
+        base=event.settings,
+        rate=event.rate,
+    )
+    if not turn.world.account.fills_since:
+        turn.set(account=replace(turn.world.account, fills_since=turn.world.at))
+    parameters.apply(turn)
+    for table in (process.PROCESS, GUARD, HOLD, KILL, STORAGE):
+        turn.fire(table, event)
+
+
+def reconciled(turn: Turn, event: events.Reconciled) -> None:
+    """Take the venue's account over, unless executions were booked while it was being read."""
+    for fill in event.fills:
+        positions.book(turn, fill)
+    for row in event.orders:
+        orders.news(turn, events.OrderReported(at=event.at, row=row))
+    if turn.world.account.fills_since >= event.as_of:
+        turn.emit(process.account_question(turn.world))  # torn: read again
+        return
+    positions.adopt(turn, event)
+    account.reconcile(turn, event)
+    process.advance(turn, event)
+
+
+def filled(turn: Turn, event: events.Filled) -> None:
+    """Book an execution of the private stream."""
+    positions.book(turn, event.fill)
+
+
+def position_reported(turn: Turn, event: events.PositionReported) -> None:
+    """See whether the venue holds the stop."""
+    positions.seen(turn, event.position)
+
+
+def order_news(turn: Turn, event: Any) -> None:
+    """Hear of an order."""
+    orders.news(turn, event)
+
+
+def stream_up(turn: Turn, event: events.StreamUp) -> None:
+    """After the private stream was away, compare the account with the venue."""
+    if event.stream == "private" and turn.world.state("process") in ("RUNNING", "DRAINING"):
+        turn.emit(process.account_question(turn.world))
+
+
+def clock_jumped(turn: Turn, event: events.ClockJumped) -> None:
+    """Follow the venue's clock, even backwards; every feed must prove itself again."""
+    turn.set(at=event.at)
+    feeds.all_feeds(turn, event)
+
+
+def storage_checked(turn: Turn, event: events.StorageChecked) -> None:
+    """Judge the disk."""
+    turn.fire(STORAGE, event)
+
+
+def halted(turn: Turn, event: events.Halted) -> None:
+    """The HALT mark becomes a kill transition."""
+    turn.fire(KILL, event, ACCOUNT)
+
+
+def restored(turn: Turn, event: events.Restored) -> None:
+    """A backup took the place of the database: a new epoch of order ids."""
+    turn.set(epoch=event.epoch)
+    turn.fire(STORAGE, event)
+
+
+def kill_ticks(turn: Turn, event: events.Ticked) -> None:
+    """Let tripped switches go on."""
+    for key, instance in turn.world.machines.get("kill", {}).items():
+        if instance.state != "ARMED":
+            turn.fire(KILL, event, key)
+
+
+def reconcile_due(turn: Turn, event: events.Ticked) -> None:
+    """Compare the account with the venue from time to time."""
+    every = turn.world.real_ms(turn.world.settings.orders.reconcile_real_seconds)
+    if turn.world.state("process") == "RUNNING" and turn.world.at >= turn.world.account.reconciled_at + every:
+        turn.set(account=replace(turn.world.account, reconciled_at=turn.world.at))
+        turn.emit(process.account_question(turn.world))
+
+
+Handler = Callable[[Turn, Any], Any]
+
+# fmt: off
+ON: dict[type, tuple[Handler, ...]] = {
+    events.Started:          (started,),
+    events.Recovered:        (orders.recover, deliveries.redeliver, process.advance),
+    events.VenueConnected:   (feeds.connect, positions.connect, process.advance),
+    events.Reconciled:       (reconciled,),
+    events.StopAsked:        (runs.begin_stop,),
+    events.Poisoned:         (holds.hold_account,),
+    events.Latched:          (holds.hold_account,),
+    events.Restored:         (restored,),
+    events.Panicked:         (process.advance,),
+    events.Ticked:           (parameters.expire, feeds.tick, orders.tick, deliveries.due_again,
+                              positions.tick, shadow.follow, account.review, kill_ticks,
+                              runs.flatten, reconcile_due, process.advance, runs.tick),
+    events.ClockJumped:      (clock_jumped,),
+    events.CandleClosed:     (shadow.candle, feeds.candle),
+    events.Backfilled:       (feeds.backfilled,),
+    events.FramesRefused:    (feeds.refused,),
+    events.StreamUp:         (stream_up,),
+    events.StreamLost:       (feeds.all_feeds,),
+    events.Measured:         (entries.on_measured,),
+    events.Accepted:         (order_news,),
+    events.NotSent:          (order_news,),
+    events.Rejected:         (order_news,),
+    events.Doubted:          (order_news,),
+    events.Absent:           (order_news,),
+    events.OrderReported:    (order_news,),
+    events.Filled:           (filled,),
+    events.PositionReported: (position_reported,),
+    events.Delivered:        (deliveries.outcome,),
+    events.Undelivered:      (deliveries.outcome,),
+    events.StorageChecked:   (storage_checked,),
+    events.Halted:           (halted,),
+    events.Commanded:        (runs.command,),
+}
+# fmt: on
+
+
+def decide(world: World, event: Any, seq: int) -> Decision:
+    """Return what follows from an event whose journal number is ``seq``."""
+    turn = Turn(world, event, seq)
+    for handler in ON[type(event)]:
+        handler(turn, event)
+    return Decision(
+        turn.world,
+        tuple(turn.steps),
+        tuple(turn.emitted),
+        tuple(turn.dispatches),
+        tuple(turn.facts),
+        tuple(turn.questions),
+    )

@@ -1,0 +1,112 @@
+"""Everything the bot can do to the world. An effect is stored before it is carried out.
+
+The id of an effect is ``"{seq}-{n}"``: the n-th effect of the event ``seq`` that caused it.
+``expires_at`` (market ms) bounds when it still makes sense; None means it never expires, as for
+everything that protects an open position.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from bot.core.values import Side
+
+
+class Effect(Struct, frozen=True, tag=True, kw_only=True):
+    """Something to be done, at least once."""
+
+    expires_at: int | None = None
+
+
+class Submit(Effect, frozen=True):
+    """Send an order at market; the bracket travels with an entry and is held by the venue."""
+
+    order: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    reduce_only: bool
+    stop: Decimal | None = None
+    take: Decimal | None = None
+
+
+class Cancel(Effect, frozen=True):
+    """Cancel one order."""
+
+    order: str
+    symbol: str
+
+
+class Protect(Effect, frozen=True):
+    """Have the venue hold this stop and target for the whole position of a symbol."""
+
+    symbol: str
+    stop: Decimal
+    take: Decimal | None
+
+
+class Inquire(Effect, frozen=True):
+    """Ask what became of an order whose outcome is in doubt since ``sent_at``."""
+
+    order: str
+    symbol: str
+    sent_at: int
+
+
+class Reconcile(Effect, frozen=True):
+    """Read wallet, positions, the named orders, and executions since ``since``."""
+
+    orders: tuple[tuple[str, str], ...]
+    since: int
+
+
+class Backfill(Effect, frozen=True):
+    """Fetch the closed candles after ``after`` (open time, ms), at most ``limit``."""
+
+    symbol: str
+    after: int
+    limit: int
+
+
+class Leverage(Effect, frozen=True):
+    """Set the leverage the venue applies to each symbol."""
+
+    leverage: int
+
+
+class Notify(Effect, frozen=True):
+    """Tell people. ``severity``: info, warning, critical."""
+
+    severity: str
+    text: str
+
+
+class ClearHalt(Effect, frozen=True):
+    """Clear the HALT mark: only a committed re-arm does."""
+
+    run: str
+
+
+class Exit(Effect, frozen=True):
+    """End the process: everything is written down."""
+
+    reason: str
+
+
+AnyEffect = (
+    Submit
+    | Cancel
+    | Protect
+    | Inquire
+    | Reconcile
+    | Backfill
+    | Leverage
+    | Notify
+    | ClearHalt
+    | Exit
+)
+
+PROTECTIVE = (Protect, Cancel, Inquire, Reconcile, Backfill, Leverage, ClearHalt)
+"""Effects that are retried without end."""

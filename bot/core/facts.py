@@ -1,0 +1,64 @@
+"""Rows that a decision leaves in the ledger: fills, trades, equity, candles, refusals."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from bot.core.values import Candle, Side, VenueFill
+
+
+class FillBooked(Struct, frozen=True):
+    """An execution that changed a position; ``realised`` in quote units before fees."""
+
+    fill: VenueFill
+    realised: Decimal
+
+
+class TradeClosed(Struct, frozen=True):
+    """A round trip; ``pnl`` in quote units net of fees; ``shadow`` trades were never sent."""
+
+    symbol: str
+    side: Side
+    qty: Decimal
+    entry: Decimal
+    exit: Decimal
+    pnl: Decimal
+    fees: Decimal
+    opened_at: int
+    closed_at: int
+    shadow: bool
+    reason: str
+
+
+class EquityMarked(Struct, frozen=True):
+    """The account at a review: quote units, drawdown and day loss as fractions of 1."""
+
+    equity: Decimal
+    cash: Decimal
+    peak: Decimal
+    day_start: Decimal
+    drawdown: float
+    day_loss: float
+    why: str
+
+
+class CandleStored(Struct, frozen=True):
+    """An accepted candle with its provenance: who said it, and whether streamed or backfilled."""
+
+    symbol: str
+    candle: Candle
+    source: str
+    how: str
+
+
+class EntryRefused(Struct, frozen=True):
+    """A signal that did not become an order, and why."""
+
+    symbol: str
+    side: Side
+    reason: str
+
+
+Fact = FillBooked | TradeClosed | EquityMarked | CandleStored | EntryRefused

@@ -1,0 +1,92 @@
+"""The performance guard: NORMAL trades, REDUCED trades at half size, PAUSED opens nothing.
+
+Invariants: only a review or an operator moves it; the way back from PAUSED leads through REDUCED;
+the recovery line is the reduce line plus a margin, so that every profile has hysteresis. Win rate
+is taken over the last ``window`` trades, shadow trades included while PAUSED. Drawdown is taken
+from the guard's own peak, which is set anew when PAUSED ends: the kill switch keeps the true peak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from bot.core.effects import Cancel, Effect, Notify
+from bot.core.events import Commanded, Reviewed, Started
+from bot.core.machine import BORN, Level, Row, Table, always
+from bot.core.world import ACCOUNT
+
+if TYPE_CHECKING:
+    from bot.core.world import World
+
+
+class GuardState(StrEnum):
+    NORMAL = "NORMAL"
+    REDUCED = "REDUCED"
+    PAUSED = "PAUSED"
+
+
+NORMAL, REDUCED, PAUSED = GuardState
+
+
+def _beyond(world: World, review: Reviewed, win_rate: float, drawdown: float) -> str | None:
+    limits = world.settings.guard
+    if not review.guard_drawdown <= drawdown:
+        return f"drawdown {review.guard_drawdown:.2%} over {drawdown:.2%}"
+    counted = review.win_rate is not None and review.trades >= limits.trades_min
+    if counted and review.win_rate is not None and not review.win_rate >= win_rate:
+        return f"win rate {review.win_rate:.0%} under {win_rate:.0%} over {review.trades} trades"
+    return None
+
+
+def broken(world: World, event: Reviewed, key: str) -> str | None:
+    """Win rate or drawdown is beyond the pause line."""
+    limits = world.settings.guard
+    return _beyond(world, event, limits.paused_win_rate, limits.paused_drawdown)
+
+
+def weak(world: World, event: Reviewed, key: str) -> str | None:
+    """Win rate or drawdown is beyond the reduce line."""
+    limits = world.settings.guard
+    return _beyond(world, event, limits.reduced_win_rate, limits.reduced_drawdown)
+
+
+def sound(world: World, event: Reviewed, key: str) -> str | None:
+    """Win rate and drawdown are back, with a margin, over enough trades."""
+    limits = world.settings.guard
+    line = limits.reduced_win_rate + limits.recover_margin
+    if event.win_rate is None or event.trades < limits.trades_min:
+        return None
+    if event.win_rate >= line and event.guard_drawdown < limits.reduced_drawdown:
+        return f"win rate {event.win_rate:.0%} over {event.trades} trades, drawdown {event.guard_drawdown:.2%}"
+    return None
+
+
+def told(world: World, event: Commanded, key: str) -> str | None:
+    """An operator asked for reduced size."""
+    return f"{event.operator}: {event.reason}" if event.verb == "reduce" else None
+
+
+def tell(world: World, event: Reviewed | Commanded, key: str) -> Iterator[Effect]:
+    yield Notify(severity="warning", text=f"guard moved from {world.state('guard')}")
+
+
+def cancel_entries(world: World, event: object, key: str) -> Iterator[Effect]:
+    for order in world.orders.values():
+        if order.entry and (key in (ACCOUNT, order.symbol)):
+            yield Cancel(order=order.order, symbol=order.symbol)
+
+
+# fmt: off
+GUARD = Table("guard", GuardState, (
+    #   from     on         when                   to       then
+    Row(BORN,    Started,   always("first start"), NORMAL),
+    Row(NORMAL,  Reviewed,  broken,                PAUSED,  (tell, cancel_entries)),
+    Row(NORMAL,  Reviewed,  weak,                  REDUCED, (tell,)),
+    Row(NORMAL,  Commanded, told,                  REDUCED, (tell,)),
+    Row(REDUCED, Reviewed,  broken,                PAUSED,  (tell, cancel_entries)),
+    Row(REDUCED, Reviewed,  sound,                 NORMAL,  (tell,)),
+    Row(PAUSED,  Reviewed,  sound,                 REDUCED, (tell,)),
+), key=ACCOUNT, lowers={REDUCED: Level.REDUCED, PAUSED: Level.REDUCE_ONLY})
+# fmt: on

@@ -1,0 +1,217 @@
+"""Orders: from intent to end. INTENDED SENT UNKNOWN OPEN PARTIAL; ends FILLED CANCELED REJECTED EXPIRED LOST.
+
+Invariants: an intent is committed before a byte leaves; an order in doubt is UNKNOWN and is asked
+about, never sent again; only the venue's word ends UNKNOWN; no event moves an order out of an end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from bot.core.effects import Cancel, Effect, Inquire, Submit
+from bot.core.events import (
+    Absent,
+    Accepted,
+    Doubted,
+    Intended,
+    NotSent,
+    OrderReported,
+    Recovered,
+    Rejected,
+    Ticked,
+)
+from bot.core.machine import BORN, Level, Row, Table
+from bot.core.values import OrderStatus, Side
+from bot.core.world import Order
+
+if TYPE_CHECKING:
+    from bot.core.turn import Turn
+    from bot.core.world import World
+
+
+class OrderState(StrEnum):
+    INTENDED = "INTENDED"
+    SENT = "SENT"
+    UNKNOWN = "UNKNOWN"
+    OPEN = "OPEN"
+    PARTIAL = "PARTIAL"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    LOST = "LOST"
+
+
+INTENDED, SENT, UNKNOWN, OPEN, PARTIAL, FILLED, CANCELED, REJECTED, EXPIRED, LOST = OrderState
+LIVE = (INTENDED, SENT, UNKNOWN, OPEN, PARTIAL)
+
+
+def intended(world: World, event: Intended, key: str) -> str:
+    """The bot decided on it."""
+    return event.reason
+
+
+def accepted(world: World, event: Accepted, key: str) -> str:
+    """The venue acknowledged the request."""
+    return f"acknowledged as {event.venue_id}"
+
+
+def not_sent(world: World, event: NotSent, key: str) -> str:
+    """It provably never reached the venue."""
+    return event.reason
+
+
+def rejected(world: World, event: Rejected, key: str) -> str:
+    """The venue refused it."""
+    return f"{event.code}: {event.reason}"
+
+
+def doubted(world: World, event: Doubted, key: str) -> str:
+    """No answer tells its outcome."""
+    return event.reason
+
+
+def absent(world: World, event: Absent, key: str) -> str:
+    """The venue does not have it and can no longer accept it."""
+    return event.reason
+
+
+def crashed(world: World, event: Recovered, key: str) -> str:
+    """The process died while it may have been on the wire."""
+    return "the process died while the request may have been on the wire"
+
+
+def silent(world: World, event: Ticked, key: str) -> str | None:
+    """Nothing was heard of it for too long."""
+    order = world.orders[key]
+    age, limit = world.at - order.news_at, world.real_ms(world.settings.orders.silent_real_seconds)
+    return f"no news for {age / 1000:.0f} s of market time" if age > limit else None
+
+
+def _reported(status: OrderStatus, doc: str):  # type: ignore[no-untyped-def]
+    def when(world: World, event: OrderReported, key: str) -> str | None:
+        row = event.row
+        if row.status is not status:
+            return None
+        return f"venue: {row.filled:f} of {row.qty:f} filled{f' ({row.reason})' if row.reason else ''}"
+
+    when.__doc__ = doc
+    return when
+
+
+is_open = _reported(OrderStatus.OPEN, "The venue has it on the book.")
+is_partial = _reported(OrderStatus.PARTIAL, "The venue filled a part.")
+is_filled = _reported(OrderStatus.FILLED, "The venue filled it.")
+is_canceled = _reported(OrderStatus.CANCELED, "The venue ended it.")
+is_rejected = _reported(OrderStatus.REJECTED, "The venue rejected it.")
+
+
+def ask(world: World, event: object, key: str) -> Iterator[Effect]:
+    order = world.orders[key]
+    yield Inquire(order=key, symbol=order.symbol, sent_at=order.placed_at)
+
+
+# fmt: off
+ORDER = Table("order", OrderState, (
+    #   from                      on             when         to        then
+    Row(BORN,                     Intended,      intended,    INTENDED),
+    Row((INTENDED, UNKNOWN),      Accepted,      accepted,    SENT),
+    Row((INTENDED, UNKNOWN),      Rejected,      rejected,    REJECTED),
+    Row(INTENDED,                 NotSent,       not_sent,    EXPIRED),
+    Row((INTENDED, SENT),         Doubted,       doubted,     UNKNOWN,  (ask,)),
+    Row(INTENDED,                 Recovered,     crashed,     UNKNOWN,  (ask,)),
+    Row((INTENDED, SENT),         Ticked,        silent,      UNKNOWN,  (ask,)),
+    Row(LIVE,                     OrderReported, is_filled,   FILLED),
+    Row(LIVE,                     OrderReported, is_canceled, CANCELED),
+    Row(LIVE,                     OrderReported, is_rejected, REJECTED),
+    Row(LIVE[:-1],                OrderReported, is_partial,  PARTIAL),
+    Row(LIVE[:3],                 OrderReported, is_open,     OPEN),
+    Row((INTENDED, SENT, UNKNOWN), Absent,       absent,      LOST),
+), key="client id", lowers={UNKNOWN: Level.REDUCE_ONLY},
+   final=frozenset({FILLED, CANCELED, REJECTED, EXPIRED, LOST}))
+# fmt: on
+
+
+def intend(
+    turn: Turn,
+    symbol: str,
+    side: Side,
+    qty: Decimal,
+    reason: str,
+    bracket: tuple[Decimal, Decimal] | None = None,
+) -> str:
+    """Decide on an order; an entry carries its bracket ``(stop, take)``, an exit has none.
+
+    The order's id is made of the effect that will send it, and the effect of the event.
+    """
+    world = turn.world
+    entry = bracket is not None
+    # the id is the Submit's: no other effect is emitted between here and there
+    order = world.order_id(turn.seq, len(turn.emitted))
+    turn.put(
+        "orders",
+        order,
+        Order(order, symbol, side, qty, entry, world.at, world.at, mark=world.marks.get(symbol, 0.0)),
+    )
+    event = Intended(at=world.at, order=order, symbol=symbol, entry=entry, reason=reason)
+    turn.fire(ORDER, event, order)
+    stop, take = bracket or (None, None)
+    ttl = world.real_ms(world.settings.orders.entry_ttl_real_seconds)
+    turn.emit(
+        Submit(
+            order=order,
+            symbol=symbol,
+            side=side,
+            qty=qty,
+            reduce_only=not entry,
+            stop=stop,
+            take=take,
+            expires_at=world.at + ttl if entry else None,
+        )
+    )
+    return order
+
+
+def news(turn: Turn, event: Accepted | Rejected | NotSent | Doubted | Absent | OrderReported) -> bool:
+    """Move an order by what was heard of it; tell whether it came to its end."""
+    key = event.row.order if isinstance(event, OrderReported) else event.order
+    order = turn.world.orders.get(key)
+    if order is None:
+        return False  # not ours, or at its end already
+    filled = event.row.filled if isinstance(event, OrderReported) else order.filled
+    turn.put("orders", key, replace(order, news_at=turn.world.at, filled=max(order.filled, filled)))
+    return end_if_final(turn, turn.fire(ORDER, event, key), key)
+
+
+def end_if_final(turn: Turn, step: object, key: str) -> bool:
+    """Forget an order that a step brought to its end: the database keeps it."""
+    if step is None or turn.world.instance_of("order", key) is not None:
+        return False
+    turn.put("orders", key, None)
+    return True
+
+
+def tick(turn: Turn, event: Ticked) -> None:
+    """Ask about orders that are silent."""
+    limit = turn.world.real_ms(turn.world.settings.orders.silent_real_seconds)
+    for key, order in list(turn.world.orders.items()):
+        if turn.world.at - order.news_at > limit:
+            turn.fire(ORDER, event, key)
+
+
+def recover(turn: Turn, event: Recovered) -> None:
+    """After a start: orders that may have been on the wire are UNKNOWN and asked about."""
+    for key in list(turn.world.orders):
+        turn.fire(ORDER, event, key)
+
+
+def cancel_entries(turn: Turn) -> None:
+    """Cancel every entry that is not at its end."""
+    for order in list(turn.world.orders.values()):
+        if order.entry:
+            turn.emit(Cancel(order=order.order, symbol=order.symbol))

@@ -1,0 +1,266 @@
+"""Positions and their brackets: FLAT OPENING OPEN CLOSING, and whether the venue holds the stop.
+
+Invariants: the quantity is the sum of executions, each booked once; an open quantity whose stop
+the venue does not hold is protected anew within seconds; a stop is never taken away from one.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from bot.core.effects import Protect
+from bot.core.events import (
+    Filled,
+    Intended,
+    PositionReported,
+    Reconciled,
+    Ticked,
+    VenueConnected,
+)
+from bot.core.facts import FillBooked, TradeClosed
+from bot.core.machine import BORN, Row, Table, always
+from bot.core.values import ZERO, Side, VenueFill, VenuePosition
+from bot.core.world import Closed, Position
+
+if TYPE_CHECKING:
+    from bot.core.turn import Turn
+    from bot.core.world import World
+
+FILLS_REMEMBERED = 2_000
+CLOSED_REMEMBERED = 500
+
+
+class PositionState(StrEnum):
+    FLAT = "FLAT"
+    OPENING = "OPENING"
+    OPEN = "OPEN"
+    CLOSING = "CLOSING"
+
+
+FLAT, OPENING, OPEN, CLOSING = PositionState
+
+
+def entering(world: World, event: Intended, key: str) -> str | None:
+    """An entry was decided on."""
+    return event.reason if event.entry else None
+
+
+def leaving(world: World, event: Intended, key: str) -> str | None:
+    """An exit was decided on."""
+    return None if event.entry else event.reason
+
+
+def has_qty(world: World, event: Filled | Reconciled, key: str) -> str | None:
+    """There is an open quantity."""
+    position = world.positions[key]
+    return f"{position.qty:f} at {position.avg:f}" if position.qty else None
+
+
+def no_qty(world: World, event: Filled | Reconciled, key: str) -> str | None:
+    """Nothing is open any more."""
+    if world.positions[key].qty:
+        return None
+    by = event.fill.by if isinstance(event, Filled) else "seen at the venue"
+    return f"closed{f' by {by}' if by else ''}"
+
+
+def no_order(world: World, event: Any, key: str) -> str | None:
+    """The order ended without opening anything."""
+    waiting = any(o.symbol == key for o in world.orders.values())
+    return None if waiting or world.positions[key].qty else "the entry ended without a fill"
+
+
+def exit_failed(world: World, event: Any, key: str) -> str | None:
+    """The exit ended and something is still open."""
+    waiting = any(o.symbol == key and not o.entry for o in world.orders.values())
+    return None if waiting or not world.positions[key].qty else "the exit ended with a rest still open"
+
+
+# fmt: off
+POSITION = Table("position", PositionState, (
+    #   from               on              when         to
+    Row(BORN,              VenueConnected, always("a symbol to trade"), FLAT),
+    Row(FLAT,              Intended,       entering,    OPENING),
+    Row((FLAT, OPENING),   Filled,         has_qty,     OPEN),
+    Row((OPENING, OPEN, CLOSING), Filled,  no_qty,      FLAT),
+    Row((FLAT, OPENING),   Reconciled,     has_qty,     OPEN),
+    Row((OPEN, CLOSING),   Reconciled,     no_qty,      FLAT),
+    Row(OPENING,           Ticked,         no_order,    FLAT),
+    Row(OPEN,              Intended,       leaving,     CLOSING),
+    Row(CLOSING,           Ticked,         exit_failed, OPEN),
+), key="symbol")
+# fmt: on
+
+
+def connect(turn: Turn, event: VenueConnected) -> None:
+    """Give every symbol a position, flat at first."""
+    for instrument in event.instruments:
+        if instrument.symbol not in turn.world.positions:
+            turn.put("positions", instrument.symbol, Position(instrument.symbol))
+        turn.fire(POSITION, event, instrument.symbol)
+
+
+def book(turn: Turn, fill: VenueFill) -> None:
+    """Book an execution once: quantity, average, realised profit, fees, cash, and the round trip."""
+    world = turn.world
+    if fill.fill in world.fills or fill.symbol not in world.positions:
+        return
+    before = world.positions[fill.symbol]
+    after, realised = apply_fill(before, fill)
+    account = replace(
+        world.account,
+        cash=world.account.cash + realised - fill.fee,
+        fills_since=max(world.account.fills_since, fill.at),
+    )
+    turn.set(account=account, fills=(*world.fills[-FILLS_REMEMBERED:], fill.fill))
+    turn.put("positions", fill.symbol, after)
+    turn.note(FillBooked(fill, realised))
+    event = Filled(at=world.at, fill=fill)
+    if before.qty and (not after.qty or after.qty * before.qty < 0):
+        _close(turn, before, after, fill)
+    turn.fire(POSITION, event, fill.symbol)
+
+
+def apply_fill(before: Position, fill: VenueFill) -> tuple[Position, Decimal]:
+    """Return the position after an execution and the profit it realised, before fees."""
+    change = fill.qty * fill.side.sign
+    qty = before.qty + change
+    if before.qty * change >= 0:
+        opened = abs(before.qty) + fill.qty
+        avg = (abs(before.qty) * before.avg + fill.qty * fill.price) / opened
+        grown = replace(before, qty=qty, avg=avg, fees=before.fees + fill.fee, opened_qty=before.opened_qty + fill.qty)
+        if not before.qty:
+            grown = replace(grown, opened_at=fill.at, naked_since=before.naked_since or fill.at)
+        return grown, ZERO
+    closing = min(fill.qty, abs(before.qty))
+    realised = (fill.price - before.avg) * closing * (1 if before.qty > 0 else -1)
+    rest = replace(
+        before,
+        qty=qty,
+        fees=before.fees + fill.fee,
+        realised=before.realised + realised,
+        exit_value=before.exit_value + closing * fill.price,
+        exit_qty=before.exit_qty + closing,
+    )
+    if qty * before.qty < 0:
+        rest = replace(rest, avg=fill.price, opened_at=fill.at)
+    return rest, realised
+
+
+def _close(turn: Turn, before: Position, after: Position, fill: VenueFill) -> None:
+    """Record the round trip and start the position anew."""
+    pnl = after.realised - after.fees
+    turn.note(
+        TradeClosed(
+            symbol=before.symbol,
+            side=Side.BUY if before.qty > 0 else Side.SELL,
+            qty=after.exit_qty,
+            entry=before.avg,
+            exit=after.exit_value / after.exit_qty,
+            pnl=pnl,
+            fees=after.fees,
+            opened_at=before.opened_at,
+            closed_at=fill.at,
+            shadow=False,
+            reason=fill.by or "exit order",
+        )
+    )
+    remember(turn, Closed(pnl, False, turn.world.at))
+    rest = Position(before.symbol)
+    if after.qty:
+        rest = replace(rest, qty=after.qty, avg=fill.price, opened_at=fill.at, opened_qty=abs(after.qty))
+    turn.put("positions", before.symbol, rest)
+
+
+def remember(turn: Turn, closed: Closed) -> None:
+    """Keep the result of a round trip for the guard's window."""
+    turn.set(closed=(*turn.world.closed[-CLOSED_REMEMBERED:], closed))
+
+
+def opening(turn: Turn, symbol: str, order: str) -> None:
+    """Move a position because an order for it was decided on."""
+    intent = turn.world.orders[order]
+    reason = next(s.reason for s in turn.steps if s.machine == "order" and s.key == order)
+    event = Intended(at=turn.world.at, order=order, symbol=symbol, entry=intent.entry, reason=reason)
+    turn.fire(POSITION, event, symbol)
+
+
+def bracket(turn: Turn, symbol: str, stop: Decimal, take: Decimal) -> None:
+    """Remember the bracket that an entry carries."""
+    position = turn.world.positions[symbol]
+    turn.put("positions", symbol, replace(position, stop=stop, take=take, stop_held=False, naked_since=turn.world.at))
+
+
+def seen(turn: Turn, venue: VenuePosition) -> None:
+    """Compare the stop that the venue holds with the one that is wanted."""
+    position = turn.world.positions.get(venue.symbol)
+    if position is None or (not position.qty and turn.world.state("position", venue.symbol) == FLAT):
+        return  # old news of a position that is closed
+    wanted = position.stop if position.stop is not None else venue.stop
+    held = venue.stop is not None and venue.stop == wanted and bool(venue.qty)
+    naked = position.naked_since if not held and position.naked_since else turn.world.at
+    turn.put(
+        "positions",
+        venue.symbol,
+        replace(position, stop_held=held, stop=wanted, take=position.take or venue.take, naked_since=0 if held else naked),
+    )
+
+
+def adopt(turn: Turn, event: Reconciled) -> None:
+    """Take over what the venue says is open where the executions read do not explain it."""
+    venue = {p.symbol: p for p in event.positions}
+    for symbol, position in list(turn.world.positions.items()):
+        there = venue.get(symbol, VenuePosition(symbol, ZERO, ZERO))
+        if there.qty != position.qty:
+            now = turn.world.at
+            fresh = replace(position, qty=there.qty, avg=there.entry, opened_at=position.opened_at or now, naked_since=now)
+            turn.put("positions", symbol, fresh if there.qty else Position(symbol))
+        if there.qty:
+            seen(turn, there)
+        turn.fire(POSITION, event, symbol)
+
+
+def tick(turn: Turn, event: Ticked) -> None:
+    """Move positions whose orders ended, and protect what the venue holds no stop for."""
+    patience = turn.world.real_ms(turn.world.settings.orders.naked_real_seconds)
+    for symbol, position in list(turn.world.positions.items()):
+        if turn.world.state("position", symbol) in (OPENING, CLOSING):
+            turn.fire(POSITION, event, symbol)
+        naked = position.qty and not position.stop_held
+        waited = turn.world.at - max(position.naked_since, position.asked_at)
+        if naked and waited >= patience:
+            protect(turn, symbol)
+
+
+def protect(turn: Turn, symbol: str) -> None:
+    """Ask the venue to hold the stop of an open position; without a known stop, a wide one."""
+    position = turn.world.positions[symbol]
+    stop = position.stop if position.stop is not None else fallback_stop(turn.world, symbol)
+    turn.put("positions", symbol, replace(position, stop=stop, asked_at=turn.world.at))
+    turn.emit(Protect(symbol=symbol, stop=stop, take=position.take))
+
+
+def fallback_stop(world: World, symbol: str) -> Decimal:
+    """Return a stop 2 % from the entry, for a position whose own bracket is not known."""
+    position = world.positions[symbol]
+    distance = Decimal("0.98") if position.qty > 0 else Decimal("1.02")
+    return world.instruments[symbol].round_price(float(position.avg * distance))
+
+
+def exit_side(position: Position) -> Side:
+    """Return the side that closes a position."""
+    return Side.SELL if position.qty > 0 else Side.BUY
+
+
+def unrealised(world: World) -> Decimal:
+    """Return the profit of open positions at the last marks, quote units."""
+    total = ZERO
+    for symbol, position in world.positions.items():
+        mark = world.marks.get(symbol)
+        if position.qty and mark is not None:
+            total += (Decimal(str(mark)) - position.avg) * position.qty
+    return total

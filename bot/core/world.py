@@ -1,0 +1,162 @@
+"""The world: all that a decision may read. Immutable, replaced after COMMIT, stored as snapshots."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from bot.core.effects import AnyEffect
+from bot.core.machine import Instance
+from bot.core.settings import Settings
+from bot.core.values import ZERO, Instrument, Side
+
+ACCOUNT = "account"
+"""The key of machines that concern the whole account."""
+
+
+class FeedData(Struct, frozen=True):
+    """What is known of a symbol's data. ``last`` is the open time of the newest closed candle."""
+
+    last: int = 0
+    seen_at: int = 0
+    refused: int = 0
+    refused_at: int = 0
+    filling: bool = False
+
+
+class Account(Struct, frozen=True):
+    """Cash in quote units by the bot's own ledger, and the baselines that losses are taken from."""
+
+    cash: Decimal = ZERO
+    equity: Decimal = ZERO
+    peak: Decimal = ZERO
+    guard_peak: Decimal = ZERO
+    day: int = 0
+    day_start: Decimal = ZERO
+    reviewed_at: int = 0
+    marked_at: int = 0
+    reconciled_at: int = 0
+    fills_since: int = 0
+
+
+class Order(Struct, frozen=True):
+    """An order of ours that is not at its end. Quantities in base units."""
+
+    order: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    entry: bool
+    placed_at: int
+    news_at: int
+    filled: Decimal = ZERO
+    mark: float = 0.0
+
+
+class Position(Struct, frozen=True):
+    """A position; ``qty`` signed. ``stop_held`` tells whether the venue holds exactly this stop."""
+
+    symbol: str
+    qty: Decimal = ZERO
+    avg: Decimal = ZERO
+    stop: Decimal | None = None
+    take: Decimal | None = None
+    stop_held: bool = False
+    naked_since: int = 0
+    asked_at: int = 0
+    opened_at: int = 0
+    opened_qty: Decimal = ZERO
+    realised: Decimal = ZERO
+    fees: Decimal = ZERO
+    exit_value: Decimal = ZERO
+    exit_qty: Decimal = ZERO
+
+
+class Shadow(Struct, frozen=True):
+    """A trade that the paused guard did not allow, followed as if it had been made."""
+
+    side: Side
+    qty: Decimal
+    entry: float
+    stop: float
+    take: float
+    opened_at: int
+
+
+class Closed(Struct, frozen=True, array_like=True):
+    """The result of a round trip, as the guard counts it."""
+
+    pnl: Decimal
+    shadow: bool
+    at: int
+
+
+class Delivery(Struct, frozen=True):
+    """An effect on its way."""
+
+    effect: AnyEffect
+    attempts: int = 0
+    not_before: int = 0
+
+
+class Run(Struct, frozen=True):
+    """A command on its way to being verified."""
+
+    verb: str
+    args: dict[str, str]
+    operator: str
+    identity: str
+    reason: str
+    started_at: int
+    deadline: int
+
+
+class Override(Struct, frozen=True):
+    """A setting changed by an operator until ``expires_at``."""
+
+    value: float | int | bool
+    expires_at: int
+    operator: str
+
+
+class World(Struct, frozen=True):
+    """Everything the bot remembers. ``machines``: machine → key → where it stands."""
+
+    seq: int = 0
+    at: int = 0
+    instance: str = ""
+    epoch: int = 0
+    rate: float = 1.0
+    base: Settings = Settings()
+    settings: Settings = Settings()
+    machines: dict[str, dict[str, Instance]] = {}
+    instruments: dict[str, Instrument] = {}
+    marks: dict[str, float] = {}
+    feeds: dict[str, FeedData] = {}
+    account: Account = Account()
+    orders: dict[str, Order] = {}
+    positions: dict[str, Position] = {}
+    shadows: dict[str, Shadow] = {}
+    closed: tuple[Closed, ...] = ()
+    fills: tuple[str, ...] = ()
+    deliveries: dict[str, Delivery] = {}
+    runs: dict[str, Run] = {}
+    parameters: dict[str, Override] = {}
+
+    def instance_of(self, machine: str, key: str = ACCOUNT) -> Instance | None:
+        """Return where a machine stands, or None if it was never born or is at its end."""
+        return self.machines.get(machine, {}).get(key)
+
+    def state(self, machine: str, key: str = ACCOUNT) -> str:
+        """Return a machine's state, ``""`` if it was never born."""
+        instance = self.instance_of(machine, key)
+        return instance.state if instance else ""
+
+    def real_ms(self, seconds: float) -> int:
+        """Return market milliseconds that pass in this many real seconds."""
+        return int(seconds * 1000 * max(1.0, self.rate))
+
+    def order_id(self, seq: int, n: int) -> str:
+        """Return the client order id of an effect (≤ 36 characters)."""
+        return f"{self.instance}-{self.epoch}-{seq}-{n}"
