@@ -26,7 +26,7 @@ from bot.core import (
     runs,
     shadow,
 )
-from bot.core.facts import Fact
+from bot.core.facts import Fact, PositionMarked
 from bot.core.guard import GUARD
 from bot.core.holds import HOLD
 from bot.core.killswitch import KILL
@@ -190,11 +190,25 @@ ON: dict[type, tuple[Handler, ...]] = {
 # fmt: on
 
 
+def mark_positions(turn: Turn, before: World) -> None:
+    """Leave a row for every position that the event changed."""
+    if turn.world.positions is before.positions:
+        return
+    for symbol, now in turn.world.positions.items():
+        if now is not before.positions.get(symbol):
+            turn.note(
+                PositionMarked(
+                    symbol, now.qty, now.avg, now.stop, now.take, now.stop_held, now.opened_at
+                )
+            )
+
+
 def decide(world: World, event: Any, seq: int) -> Decision:
     """Return what follows from an event whose journal number is ``seq``."""
     turn = Turn(world, event, seq)
     for handler in ON[type(event)]:
         handler(turn, event)
+    mark_positions(turn, world)
     return Decision(
         turn.world,
         tuple(turn.steps),

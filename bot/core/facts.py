@@ -53,6 +53,18 @@ class CandleStored(Struct, frozen=True):
     how: str
 
 
+class PositionMarked(Struct, frozen=True):
+    """A position as it stands after a change."""
+
+    symbol: str
+    qty: Decimal
+    entry: Decimal
+    stop: Decimal | None
+    take: Decimal | None
+    stop_held: bool
+    opened_at: int
+
+
 class EntryRefused(Struct, frozen=True):
     """A signal that did not become an order, and why."""
 
@@ -61,4 +73,4 @@ class EntryRefused(Struct, frozen=True):
     reason: str
 
 
-Fact = FillBooked | TradeClosed | EquityMarked | CandleStored | EntryRefused
+Fact = FillBooked | TradeClosed | EquityMarked | CandleStored | PositionMarked | EntryRefused

@@ -1,0 +1,192 @@
+"""Reads tables, secret files, and variables into checked values, and keeps all that is wrong."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+
+from bot.config.rules import BYBIT, broken
+from bot.config.sections import EDGE, FIELDS, SECTIONS, Config, Edge, is_secret, sources
+from bot.core.settings import PROFILES, Settings, profile, why_not_value, why_wider, with_value
+
+_NOT_IN_FILE = ("venue.key", "venue.secret")
+
+
+class Reading:
+    """The values read so far, where each came from, and what was wrong."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.values: dict[str, Any] = {}
+        self.origins: dict[str, str] = {}
+        self.problems: list[str] = []
+        self._base: Settings | None = profile("moderate")
+        self._failed: set[str] = set()
+
+    def refuse(self, key: str, sentence: str) -> None:
+        """Record a problem of a key."""
+        self._failed.add(key)
+        self.problems.append(f"{self.name}: {key}: {sentence}")
+
+    def accept(self, key: str, value: Any, origin: str) -> None:
+        """Record a value if its type and range fit."""
+        hint, meta = FIELDS[key]
+        why = _why_not(hint, value, hidden=is_secret(meta))
+        if why:
+            self.refuse(key, why)
+        else:
+            self.values[key] = msgspec.convert(value, hint)
+            self.origins[key] = origin
+
+    def take_file(self, tables: dict[str, Any]) -> None:
+        """Read the profile first, since it is the base and the ceiling of all else."""
+        if "profile" in tables:
+            self._take_profile(tables["profile"])
+        for key, value in _flat(tables):
+            if key == "profile":
+                continue
+            if key not in FIELDS:
+                self.refuse(key, no_such_key(key, value))
+            elif key in _NOT_IN_FILE:
+                variable, file = sources(FIELDS[key][1])
+                self.refuse(key, f"expected in {variable} or the file of {file}, found it here")
+            else:
+                self.accept(key, value, self.name)
+                self._refuse_wider(key)
+
+    def _take_profile(self, name: object) -> None:
+        if isinstance(name, str) and name in PROFILES:
+            self._base = profile(name)
+            self.origins |= {key: f"profile {name}" for key in PROFILES[name]} | {
+                "profile": self.name
+            }
+        else:
+            self._base = None  # no ceilings to hold the rest against
+            self.refuse("profile", f"expected {either(PROFILES)}, found {name!r}")
+
+    def _refuse_wider(self, key: str) -> None:
+        if key in self.values and key.partition(".")[0] not in EDGE and self._base:
+            why = why_wider(self._base, key, self.values[key], FIELDS[key][1])
+            if why:
+                self.refuse(key, why)
+
+    def take_venue_defaults(self) -> None:
+        """Fill in Bybit's addresses where the environment is Bybit's and none is given."""
+        env = self.values.get("venue.env", "embedded")
+        given = {key for key in BYBIT.get(env, {}) if self.values.get(key) or key in self._failed}
+        for key, url in BYBIT.get(env, {}).items():
+            # Whoever names the private streams' address means the public ones too.
+            if key not in given and not (key == "venue.ws_public_url" and "venue.ws_url" in given):
+                self.accept(key, url, f"default of venue.env {env}")
+
+    def take_secrets(self, environ: Mapping[str, str]) -> None:
+        """Read each secret from its file, then from the environment, which wins."""
+        for key, (hint, meta) in FIELDS.items():
+            if not is_secret(meta):
+                continue
+            variable, file_key = sources(meta)
+            text, origin = environ.get(variable, "").strip(), f"environment {variable}"
+            named = self.values.get(file_key, "")
+            if not text and named:
+                text, origin = self._secret_file(file_key, Path(named)), f"file {named}"
+            if text:
+                many = get_origin(get_args(hint)[0]) is tuple
+                self.accept(key, text.split() if many else text, origin)
+
+    def _secret_file(self, key: str, path: Path) -> str:
+        try:
+            # Group bits are allowed: they show the ACL mask of a systemd credential.
+            if path.stat().st_mode & 0o007:
+                self.refuse(key, f"expected {path} closed to others (chmod o=), found it open")
+                return ""
+            text = path.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "bytes that are not UTF-8 text"
+            self.refuse(key, f"expected a readable file at {path}, found: {why}")
+            return ""
+        if not text:
+            self.refuse(key, f"expected a secret in {path}, found an empty file")
+        return text
+
+    def build(self) -> Config:
+        """Return the configuration of all values that fit."""
+        settings = self._base or Settings()
+        tables: dict[str, dict[str, Any]] = {}
+        for key, value in self.values.items():
+            section, _, name = key.partition(".")
+            if section in EDGE:
+                tables.setdefault(section, {})[name] = value
+            else:
+                settings = with_value(settings, key, value)
+        edge = msgspec.convert(tables, Edge)
+        return Config(settings=settings, **{name: getattr(edge, name) for name in EDGE})
+
+    def check(self, config: Config) -> None:
+        """Record each rule between values that does not hold, where its own keys are sound."""
+        for sentence in broken(config, self.origins):
+            if not any(key in sentence for key in self._failed):
+                self.problems.append(f"{self.name}: {sentence}")
+
+
+def _flat(tables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the dotted key and value of each entry; an unknown section is one entry."""
+    for name, value in tables.items():
+        if name in SECTIONS and isinstance(value, dict):
+            yield from ((f"{name}.{key}", inner) for key, inner in value.items())
+        else:
+            yield name, value
+
+
+def no_such_key(key: str, value: object = None) -> str:
+    """Return the sentence for a name that is not known, with the known one most like it."""
+    if key in SECTIONS:
+        return f"expected a section [{key}], found {value!r}"
+    near = _nearest_section(key) if "." not in key else _nearest_in_section(key)
+    if near is None:
+        names = {known.rpartition(".")[2]: known for known in FIELDS}
+        like = difflib.get_close_matches(key.rpartition(".")[2], names, 1, 0.7)
+        near = names[like[0]] if like else difflib.get_close_matches(key, FIELDS, 1, 0)[0]
+    return f"expected a known key, found no such name; the nearest is {near}"
+
+
+def _nearest_section(name: str) -> str | None:
+    like = difflib.get_close_matches(name, SECTIONS, 1, 0.7)
+    return f"[{like[0]}]" if like else None
+
+
+def _nearest_in_section(key: str) -> str | None:
+    section, _, name = key.partition(".")
+    home = [known.partition(".")[2] for known in FIELDS if known.startswith(f"{section}.")]
+    like = difflib.get_close_matches(name, home, 1, 0.6)
+    return f"{section}.{like[0]}" if like else None
+
+
+def _why_not(hint: Any, value: Any, *, hidden: bool) -> str | None:
+    """Tell why a value does not fit a key, or None; a hidden value is not repeated."""
+    kind = get_args(hint)[0]
+    if get_origin(kind) is Literal:
+        fits, wanted = value in get_args(kind), either(get_args(kind))
+    elif kind is str:
+        fits, wanted = isinstance(value, str), "text"
+    elif kind is bool:
+        fits, wanted = isinstance(value, bool), "true or false"
+    elif get_origin(kind) is tuple:
+        fits, wanted = _is_texts(value), "a list of texts"
+    else:
+        return why_not_value(hint, value)
+    found = "another type (hidden)" if hidden else repr(value)
+    return None if fits else f"expected {wanted}, found {found}"
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) and item for item in value)
+
+
+def either(names: Iterable[str]) -> str:
+    """Join choices for a sentence."""
+    *some, last = names
+    return f"{', '.join(some)}, or {last}"

@@ -1,0 +1,145 @@
+"""Declares what ``bot.toml`` may say beside the settings of decisions, and lists every key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from bot.core.settings import Settings, keys, value_of
+
+
+def _number(doc: str, low: float, high: float) -> Meta:
+    return Meta(description=doc, ge=low, le=high)
+
+
+def _text(doc: str) -> Meta:
+    return Meta(description=doc)
+
+
+def _secret(doc: str, variable: str, file: str) -> Meta:
+    """Describe a secret: the environment variable and the key of the file that may hold it."""
+    return Meta(description=doc, extra={"variable": variable, "file": file})
+
+
+class _Section(Struct, frozen=True):
+    """A section whose ``repr`` leaves its secrets out."""
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{name}=(hidden)" if is_secret(meta) else f"{name}={getattr(self, name)!r}"
+            for name, _, meta in keys(type(self))
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Venue(_Section, frozen=True):
+    """Where orders go: the embedded exchange, a simulated one, or Bybit."""
+
+    env: Annotated[
+        Literal["embedded", "sim", "testnet", "demo", "live"],
+        _text(
+            "embedded starts the simulated exchange itself; sim is one already running on loopback; the others are Bybit's."
+        ),
+    ] = "embedded"
+    rest_url: Annotated[str, _text("Base URL of REST; Bybit's is built in.")] = ""
+    ws_url: Annotated[str, _text("Base URL of the WebSocket streams; Bybit's is built in.")] = ""
+    ws_public_url: Annotated[
+        str, _text("Base URL of the public streams, where it differs from ws_url.")
+    ] = ""
+    key_file: Annotated[
+        str, _text("File that holds the API key; must not be readable by everyone.")
+    ] = ""
+    secret_file: Annotated[
+        str, _text("File that holds the API secret; must not be readable by everyone.")
+    ] = ""
+    key: Annotated[str, _secret("The API key.", "BOT_VENUE_KEY", "venue.key_file")] = ""
+    secret: Annotated[str, _secret("The API secret.", "BOT_VENUE_SECRET", "venue.secret_file")] = ""
+
+
+class Exchange(_Section, frozen=True):
+    """The embedded exchange; unused unless ``venue.env`` is embedded."""
+
+    seed: Annotated[int, _number("Seed of the price generator.", 0, 2**31 - 1)] = 7
+    speed: Annotated[float, _number("Market seconds a real second.", 0.1, 3600)] = 60.0
+    symbols: Annotated[
+        tuple[str, ...], _text("Symbols it offers; empty means its own choice.")
+    ] = ()
+    replay: Annotated[
+        tuple[str, ...], _text("Files of real candles to replay in place of the generator.")
+    ] = ()
+
+
+class Notify(_Section, frozen=True):
+    """Who is told, and from which severity."""
+
+    urls: Annotated[
+        tuple[str, ...],
+        _secret(
+            "Apprise URLs; separated by spaces in the environment or file.",
+            "BOT_NOTIFYBYBIT",
+            "notify.urls_file",
+        ),
+    ] = ()
+    urls_file: Annotated[
+        str, _text("File that holds the Apprise URLs; must not be readable by everyone.")
+    ] = ""
+    severity_min: Annotated[
+        Literal["info", "warning", "critical"], _text("Anything below is not sent.")
+    ] = "warning"
+
+
+class Store(_Section, frozen=True):
+    """Limits of the writer."""
+
+    batch_max: Annotated[int, _number("Events in one transaction, at most.", 1, 10_000)] = 256
+    queue_max: Annotated[
+        int, _number("Events waiting for the reactor, at most.", 100, 1_000_000)
+    ] = 20_000
+
+
+class Edge(Struct, frozen=True):
+    """The sections that decisions do not read."""
+
+    venue: Venue = Venue()
+    exchange: Exchange = Exchange()
+    notify: Notify = Notify()
+    store: Store = Store()
+
+
+class Config(Edge, frozen=True):
+    """All there is to configure; ``settings`` is what decisions read."""
+
+    settings: Settings = Settings()
+
+    def value(self, key: str) -> Any:
+        """Return the value of a dotted key such as ``guard.window`` or ``venue.env``."""
+        section, _, name = key.partition(".")
+        return (
+            getattr(getattr(self, section), name)
+            if section in EDGE
+            else value_of(self.settings, key)
+        )
+
+
+FIELDS: dict[str, tuple[Any, Meta]] = {
+    key: (hint, meta) for kind in (Settings, Edge) for key, hint, meta in keys(kind)
+}
+"""Every dotted key of ``bot.toml`` with its annotated type and its description."""
+
+EDGE = Edge.__struct_fields__
+"""The sections that decisions do not read."""
+
+SECTIONS = tuple(dict.fromkeys(key.partition(".")[0] for key in FIELDS if "." in key))
+"""Every section of ``bot.toml``."""
+
+
+def is_secret(meta: Meta) -> bool:
+    """Tell whether a key holds a secret, which is never shown."""
+    return "variable" in (meta.extra or {})
+
+
+def sources(meta: Meta) -> tuple[str, str]:
+    """Return the environment variable and the key of the file that hold a secret."""
+    extra = meta.extra or {}
+    return extra["variable"], extra["file"]

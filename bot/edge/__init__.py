@@ -1,0 +1,1 @@
+"""Touches the world: one effect or one sense a file."""

@@ -1,0 +1,132 @@
+"""Starts the simulated exchange as a program of its own, or finds the one that runs already."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from bot.edge.text import safe_text
+from bot.errors import Refused, Retryable
+
+PORT_FILE, BOOK, LOG = "exchange.port", "exchange.db", "exchange.out"
+START_SECONDS = 20.0
+STOP_SECONDS = 10.0
+IDLE_EXIT_SECONDS = 60
+LOG_TAIL_BYTES = 600
+KEY, SECRET = "paperkey", "papersecret"  # the exchange's own defaults: play money on loopback
+_PROBE = aiohttp.ClientTimeout(total=2)
+
+
+class Endpoint(Struct, frozen=True):
+    """Where the simulated exchange listens, and the process that it is."""
+
+    rest_url: str
+    ws_url: str
+    key: str
+    secret: str
+    pid: int
+    reused: bool = False
+
+
+class _Line(Struct):
+    url: str
+    pid: int
+
+
+async def start(state_dir: Path, seed: int, speed: float, extra: Sequence[str] = ()) -> Endpoint:
+    """Return the exchange whose book lies in ``state_dir``, started if it does not run.
+
+    A bot that starts again finds the exchange, and so the orders, of the bot that was killed.
+    ``extra`` are more flags of ``python -m exchange``. Raises Refused with the end of its log if it
+    ends at once, Retryable if it does not answer in time.
+    """
+    state_dir.mkdir(parents=True, exist_ok=True)
+    running = await _running(state_dir)
+    if running is not None:
+        return running
+    (state_dir / PORT_FILE).unlink(missing_ok=True)
+    process = await _spawn(state_dir, ["--seed", str(seed), "--speed", f"{speed:g}", *extra])
+    ended = asyncio.create_task(process.wait())
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while (found := await _running(state_dir)) is None:
+                if ended.done():
+                    said = _tail(state_dir / LOG)
+                    raise Refused(f"the simulated exchange ended ({ended.result()}): {said}")
+                await asyncio.wait({ended}, timeout=0.05)
+    except TimeoutError:
+        said = _tail(state_dir / LOG)
+        raise Retryable(
+            f"the simulated exchange did not answer within {START_SECONDS:g} s: {said}"
+        ) from None
+    return msgspec.structs.replace(found, reused=False)
+
+
+async def stop(endpoint: Endpoint) -> None:
+    """Ask the exchange to stop and wait until it is gone. Raises Retryable if it stays."""
+    try:
+        async with asyncio.timeout(STOP_SECONDS), aiohttp.ClientSession(timeout=_PROBE) as http:
+            async with http.post(f"{endpoint.rest_url}/control/stop", json={}) as answer:
+                await answer.read()
+            while await _alive(http, endpoint.rest_url):
+                await asyncio.sleep(0.05)
+    except aiohttp.ClientConnectionError:
+        return  # gone already
+    except (TimeoutError, aiohttp.ClientError) as error:
+        raise Retryable(
+            f"the simulated exchange (pid {endpoint.pid}) did not stop: {error}"
+        ) from error
+
+
+async def _spawn(state_dir: Path, flags: list[str]) -> asyncio.subprocess.Process:
+    with (state_dir / LOG).open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "exchange", "--host", "127.0.0.1", "--port", "0"),
+            *("--port-file", str(state_dir / PORT_FILE), "--book", str(state_dir / BOOK)),
+            *("--idle-exit", str(IDLE_EXIT_SECONDS)),
+            *flags,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            start_new_session=True,  # neither Ctrl-C nor the end of the bot ends it
+        )
+
+
+async def _running(state_dir: Path) -> Endpoint | None:
+    """Return the exchange that the port file names, if it answers as one."""
+    try:
+        line = msgspec.json.decode((state_dir / PORT_FILE).read_bytes(), type=_Line)
+    except (OSError, msgspec.DecodeError):
+        return None
+    async with aiohttp.ClientSession(timeout=_PROBE) as http:
+        if not await _alive(http, line.url):
+            return None
+    ws_url = line.url.replace("http", "ws", 1)
+    return Endpoint(line.url, ws_url, KEY, SECRET, line.pid, reused=True)
+
+
+async def _alive(http: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with http.get(f"{url}/v5/market/time") as answer:
+            found: Any = msgspec.json.decode(await answer.read())
+            return isinstance(found, dict) and found.get("retCode") == 0
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        return False
+
+
+def _tail(path: Path) -> str:
+    try:
+        text = path.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
+    except OSError as error:
+        return f"no log ({error.strerror})"
+    return safe_text(" | ".join(text.split("\n")).strip(" |"), LOG_TAIL_BYTES)

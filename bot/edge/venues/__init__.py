@@ -1,0 +1,1 @@
+"""Speaks to venues: requests, the one function that sends orders, and streams."""

@@ -1,0 +1,65 @@
+"""Sends an order: the only function of the project that does."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from bot.core.effects import Submit
+from bot.edge.text import safe_text
+from bot.edge.venues.bybit import Bybit
+from bot.edge.venues.codes import CLOCK, Kind
+from bot.edge.venues.wire import OrderIds
+from bot.errors import Retryable
+
+
+class Outcome(Struct, frozen=True):
+    """What is known of an order's request: the kind, the venue's code and words, and its id."""
+
+    kind: Kind
+    code: int = 0
+    reason: str = ""
+    venue_id: str = ""
+
+
+async def send_order(venue: Bybit, submit: Submit) -> Outcome:
+    """Send an order at market, once; trouble of venue or network is told by the outcome's kind.
+
+    A cancelled call leaves the outcome unknown: whoever cancels must ask the venue.
+    """
+    body = {
+        "category": venue.category,
+        "symbol": submit.symbol,
+        "side": submit.side.value,
+        "orderType": "Market",
+        "qty": f"{submit.qty:f}",
+        "orderLinkId": submit.order,
+        "reduceOnly": submit.reduce_only,
+        "positionIdx": 0,
+    }
+    if submit.stop is not None or submit.take is not None:
+        body["tpslMode"] = "Full"
+    if submit.stop is not None:
+        body["stopLoss"] = f"{submit.stop:f}"
+    if submit.take is not None:
+        body["takeProfit"] = f"{submit.take:f}"
+    reply = await venue.rest.post("/v5/order/create", body)
+    if reply.kind is not Kind.ACK:
+        if reply.code == CLOCK:
+            await _follow_clock(venue)
+        return Outcome(reply.kind, reply.code, reply.reason)
+    try:
+        ids = msgspec.json.decode(reply.result, type=OrderIds)
+    except msgspec.DecodeError as error:
+        return Outcome(Kind.UNKNOWN, 0, f"acknowledged without an order id: {error}")
+    if ids.orderLinkId not in ("", submit.order):
+        return Outcome(Kind.UNKNOWN, 0, f"acknowledged as {safe_text(ids.orderLinkId, 64)}")
+    return Outcome(Kind.ACK, 0, reply.reason, safe_text(ids.orderId, 64))
+
+
+async def _follow_clock(venue: Bybit) -> None:
+    """The order was refused for its timestamp; the next one should not be."""
+    try:
+        await venue.resync()
+    except Retryable:
+        return  # the order's outcome is what matters here: the next refusal tries again

@@ -1,0 +1,212 @@
+"""Keeps a stream of Bybit V5 up: connects, logs in, subscribes, and notices silence."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from bot.core.events import StreamLost, StreamUp
+from bot.edge.clock import monotonic_ns
+from bot.edge.text import safe_text
+from bot.edge.venues.bybit import Bybit
+from bot.edge.venues.frames import Marks, Post, PrivateReader, PublicReader, head_of
+
+ARGS_MAX = 10
+FRAME_BYTES_CUT = 4 << 20  # a frame this large ends the connection
+LOGIN_REAL_SECONDS = 10.0
+PING = '{"op":"ping"}'
+PRIVATE_TOPICS = ("order", "execution", "position")
+
+
+class Timing(Struct, frozen=True):
+    """Real seconds. ``stale``: longest silence; it counts data frames only if ``data_only``."""
+
+    stale: float
+    data_only: bool
+    backoff_min: float = 0.25
+    backoff_max: float = 10.0
+    ping: float = 20.0
+    answer: float = 5.0
+    steady: float = 10.0  # a session that lasted this long starts the backoff anew
+    flush: float = 1.0
+
+
+PUBLIC_TIMING = Timing(stale=15.0, data_only=True)
+PRIVATE_TIMING = Timing(stale=45.0, data_only=False)  # quiet is normal here: pongs are life
+
+
+class _Ended(Exception):
+    """The session ended for a reason that the protocol does not name."""
+
+
+class Stream:
+    """One connection that is made anew whenever it ends; ``run`` it in a task of its own.
+
+    ``post`` gets ``StreamUp`` once subscribed, ``StreamLost`` once for each outage, and the
+    reader's events. Whatever the venue sends, nothing but cancellation ends ``run``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        topics: Iterable[str],
+        reader: PublicReader | PrivateReader,
+        venue: Bybit,
+        post: Post,
+        timing: Timing,
+    ) -> None:
+        self.name = name
+        self.connects = 0
+        self._url = url
+        self._topics = tuple(topics)
+        self._reader = reader
+        self._venue = venue
+        self._post = post
+        self._timing = timing
+        self._outage_told = False
+
+    async def run(self) -> None:
+        """Keep the stream up until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._flushing())
+            tasks.create_task(self._reconnecting())
+
+    async def _flushing(self) -> None:
+        while True:
+            await asyncio.sleep(self._timing.flush)
+            for event in self._reader.refusals.take(self._venue.clock.now()):
+                self._post(event)
+
+    async def _reconnecting(self) -> None:
+        failures = 0
+        while True:
+            began = monotonic_ns()
+            reason = await self._why_ended()
+            if not self._outage_told:
+                self._outage_told = True
+                now = self._venue.clock.now()
+                self._post(StreamLost(at=now, stream=self.name, reason=safe_text(reason)))
+            steady = monotonic_ns() - began > self._timing.steady * 1e9
+            failures = 0 if steady else min(failures + 1, 10)
+            pause = min(self._timing.backoff_max, self._timing.backoff_min * 2**failures)
+            await asyncio.sleep(pause * (0.5 + random.random() / 2))
+
+    async def _why_ended(self) -> str:
+        """Run one session to its end and return why it ended."""
+        try:
+            await self._session()
+        except TimeoutError:
+            return f"nothing heard for too long (limit {self._timing.stale:g} s)"
+        except (WebSocketException, OSError, EOFError, _Ended) as error:
+            return f"{type(error).__name__.lstrip('_')}: {error}"
+        return "the session ended"
+
+    async def _session(self) -> None:
+        async with connect(
+            self._url,
+            compression=None,
+            proxy=None,
+            open_timeout=self._timing.answer,
+            ping_interval=5,
+            ping_timeout=5,
+            close_timeout=1,
+            max_size=FRAME_BYTES_CUT,
+            max_queue=1024,
+        ) as socket:
+            await self._log_in(socket)
+            await self._subscribe(socket)
+            self.connects += 1
+            self._outage_told = False
+            self._post(StreamUp(at=self._venue.clock.now(), stream=self.name))
+            pinger = asyncio.create_task(self._pinging(socket))
+            try:
+                await self._listen(socket)
+            finally:
+                pinger.cancel()
+
+    async def _log_in(self, socket: ClientConnection) -> None:
+        if isinstance(self._reader, PublicReader):
+            return
+        clock, rest = self._venue.clock, self._venue.rest
+        expires = clock.venue_ms() + clock.real_ms(LOGIN_REAL_SECONDS)
+        args = [self._venue.key, expires, rest.sign(f"GET/realtime{expires}")]
+        await socket.send(_request("auth", args), text=True)
+        await self._acknowledged(socket, "auth", 1)
+
+    async def _subscribe(self, socket: ClientConnection) -> None:
+        parts = [self._topics[n : n + ARGS_MAX] for n in range(0, len(self._topics), ARGS_MAX)]
+        for part in parts:
+            await socket.send(_request("subscribe", list(part)), text=True)
+        await self._acknowledged(socket, "subscribe", len(parts))
+
+    async def _acknowledged(self, socket: ClientConnection, operation: str, count: int) -> None:
+        """Wait for the answers to requests; data that comes in between is read."""
+        async with asyncio.timeout(self._timing.answer):
+            while count:
+                raw = await socket.recv(decode=False)
+                head = head_of(raw, self._reader.refusals, self._reader.symbols)
+                if head is None:
+                    continue
+                if head.topic:
+                    self._reader.read(head)
+                elif head.op == operation:
+                    if head.success is not True:
+                        raise _Ended(f"{operation} refused: {safe_text(head.ret_msg)}")
+                    count -= 1
+
+    async def _listen(self, socket: ClientConnection) -> None:
+        """Read frames for as long as they come. Raises TimeoutError after a silence."""
+        now, stale = asyncio.get_running_loop().time, self._timing.stale
+        refusals, symbols, data_only = (
+            self._reader.refusals,
+            self._reader.symbols,
+            self._timing.data_only,
+        )
+        async with asyncio.timeout(stale) as silence:
+            while True:
+                head = head_of(await socket.recv(decode=False), refusals, symbols)
+                is_data = head is not None and bool(head.topic)
+                if is_data or not data_only:
+                    silence.reschedule(now() + stale)
+                if head is not None and is_data:
+                    self._reader.read(head)
+
+    async def _pinging(self, socket: ClientConnection) -> None:
+        """Send the venue's own ping; a connection that is gone is the listener's to notice."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(self._timing.ping)
+                await socket.send(PING, text=True)
+
+
+def _request(operation: str, args: list[Any]) -> bytes:
+    return msgspec.json.encode({"op": operation, "req_id": operation, "args": args})
+
+
+def public_stream(
+    venue: Bybit, symbols: Iterable[str], marks: Marks, post: Post, timing: Timing = PUBLIC_TIMING
+) -> Stream:
+    """Return the stream of prices (into ``marks``) and closed 1-minute candles."""
+    symbols = tuple(symbols)
+    reader = PublicReader(symbols, venue.category, venue.clock, marks, post)
+    topics = [f"{topic}.{symbol}" for symbol in symbols for topic in ("tickers", "kline.1")]
+    url = f"{venue.ws_url}/v5/public/{venue.category}"
+    return Stream("public", url, topics, reader, venue, post, timing)
+
+
+def private_stream(
+    venue: Bybit, symbols: Iterable[str], post: Post, timing: Timing = PRIVATE_TIMING
+) -> Stream:
+    """Return the stream of the account's orders, executions, and positions."""
+    reader = PrivateReader(symbols, venue.category, venue.clock, post)
+    url = f"{venue.ws_url}/v5/private"
+    return Stream("private", url, PRIVATE_TOPICS, reader, venue, post, timing)

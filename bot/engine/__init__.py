@@ -1,0 +1,1 @@
+"""The loop: events in, one transaction, effects out."""

@@ -1,0 +1,1 @@
+"""What the bot remembers: SQLite, the only place with SQL that writes."""

@@ -1,0 +1,113 @@
+"""Snapshots of the world, the journal's tail behind them, and what may be pruned."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from bot.core.values import Candle
+from bot.core.world import World
+from bot.store.database import Connection
+from bot.store.writer import Writer, decode
+
+KEPT_MIN = 3
+PRUNE_ROWS_MAX = 5_000
+
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+_decode = msgspec.json.Decoder(World).decode
+
+
+def pack(world: World) -> bytes:
+    """Return the canonical bytes of a world: equal worlds have equal bytes."""
+    return _encode(world)
+
+
+def save(writer: Writer, world: World, wall: int, build: str) -> None:
+    """Write a snapshot of the world in a transaction of its own."""
+    body = pack(world)
+    writer.begin()
+    writer._execute(
+        "INSERT OR REPLACE INTO snapshot VALUES(?, ?, ?, ?, ?, ?)",
+        (world.seq, world.at, wall, build, hashlib.sha256(body).digest(), body),
+    )
+    writer.commit()
+
+
+def newest(connection: Connection, up_to: int | None = None) -> World:
+    """Return the newest whole snapshot, or the empty world. A damaged one is passed over."""
+    limit = 2**62 if up_to is None else up_to
+    rows = connection.execute(
+        "SELECT body, sha256 FROM snapshot WHERE seq <= ? ORDER BY seq DESC", (limit,)
+    )
+    for body, sha256 in rows.fetchall():
+        if hashlib.sha256(body).digest() != bytes(sha256):
+            continue
+        try:
+            return _decode(body)
+        except msgspec.ValidationError:
+            continue  # of a build whose world had another shape: an older one, or the journal, serves
+    return World()
+
+
+def oldest(connection: Connection) -> World:
+    """Return the world from which the journal can be recomputed: empty while it is complete."""
+    pruned = connection.execute("SELECT value FROM meta WHERE name = 'pruned_before'").fetchone()
+    if pruned is None:
+        return World()
+    return newest(connection, up_to=int(pruned[0]) - 1)
+
+
+def tail(connection: Connection, after: int) -> Iterator[tuple[int, int | None, str, Any]]:
+    """Yield ``(seq, cause, body, event)`` of the journal after a number."""
+    rows = connection.execute(
+        "SELECT seq, cause, body FROM journal WHERE seq > ? ORDER BY seq", (after,)
+    )
+    for seq, cause, body in rows:
+        yield seq, cause, body, decode(body)
+
+
+def prune(writer: Writer, wall: int, days: int) -> int:
+    """Drop old snapshots and the journal behind the oldest kept one; return the rows dropped.
+
+    Rows that moved a machine, fed the outbox, or came from an operator stay for ever. Bounded, so
+    that it never holds a turn up; what is left is dropped next time.
+    """
+    connection = writer.connection
+    kept = [row[0] for row in connection.execute("SELECT seq FROM snapshot ORDER BY seq DESC")]
+    since = wall - days * 86_400_000
+    old = connection.execute("SELECT max(seq) FROM snapshot WHERE wall < ?", (since,)).fetchone()[0]
+    if old is None or len(kept) <= KEPT_MIN:
+        return 0
+    oldest_kept = min(old, kept[KEPT_MIN - 1])
+    writer.begin()
+    writer._execute("DELETE FROM snapshot WHERE seq < ?", (oldest_kept,))
+    writer.meta("pruned_before", str(oldest_kept + 1))
+    doomed = connection.execute(
+        "SELECT seq FROM journal j WHERE seq <= ?"
+        " AND kind NOT IN ('Commanded', 'Restored', 'Panicked', 'Halted')"
+        " AND NOT EXISTS(SELECT 1 FROM transition WHERE seq = j.seq)"
+        " AND NOT EXISTS(SELECT 1 FROM outbox WHERE seq = j.seq) LIMIT ?",
+        (oldest_kept, PRUNE_ROWS_MAX),
+    ).fetchall()
+    for (seq,) in doomed:
+        writer._execute("DELETE FROM journal WHERE seq = ?", (seq,))
+    writer.commit()
+    return len(doomed)
+
+
+def candles(connection: Connection, symbol: str, limit: int) -> list[Candle]:
+    """Return the newest stored candles of a symbol without a hole, oldest first."""
+    rows = connection.execute(
+        "SELECT open_time, open, high, low, close, volume FROM candle"
+        " WHERE symbol = ? ORDER BY open_time DESC LIMIT ?",
+        (symbol, limit),
+    ).fetchall()
+    found: list[Candle] = []
+    for row in rows:
+        if found and found[-1].open_time - row[0] != 60_000:
+            break
+        found.append(Candle(*row))
+    return found[::-1]
