@@ -29,8 +29,9 @@ class Reading:
 
     def refuse(self, key: str, sentence: str) -> None:
         """Record a problem of a key."""
-        self._failed.add(key)
-        self.problems.append(f"{self.name}: {key}: {sentence}")
+        self._failed |= {key} & FIELDS.keys()
+        named = key if key.isprintable() else ascii(key)
+        self.problems.append(f"{self.name}: {named}: {sentence}")
 
     def accept(self, key: str, value: Any, origin: str) -> None:
         """Record a value if its type and range fit."""
@@ -50,7 +51,7 @@ class Reading:
             if key == "profile":
                 continue
             if key not in FIELDS:
-                self.refuse(key, no_such_key(key, value))
+                self.refuse(key, no_such_key(key))
             elif key in _NOT_IN_FILE:
                 variable, file = sources(FIELDS[key][1])
                 self.refuse(key, f"expected in {variable} or the file of {file}, found it here")
@@ -61,9 +62,8 @@ class Reading:
     def _take_profile(self, name: object) -> None:
         if isinstance(name, str) and name in PROFILES:
             self._base = profile(name)
-            self.origins |= {key: f"profile {name}" for key in PROFILES[name]} | {
-                "profile": self.name
-            }
+            self.origins |= dict.fromkeys(PROFILES[name], f"profile {name}")
+            self.origins["profile"] = self.name
         else:
             self._base = None  # no ceilings to hold the rest against
             self.refuse("profile", f"expected {either(PROFILES)}, found {name!r}")
@@ -141,10 +141,10 @@ def _flat(tables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def no_such_key(key: str, value: object = None) -> str:
+def no_such_key(key: str) -> str:
     """Return the sentence for a name that is not known, with the known one most like it."""
     if key in SECTIONS:
-        return f"expected a section [{key}], found {value!r}"
+        return f"expected a section [{key}], found a single value"
     near = _nearest_section(key) if "." not in key else _nearest_in_section(key)
     if near is None:
         names = {known.rpartition(".")[2]: known for known in FIELDS}

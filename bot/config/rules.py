@@ -1,8 +1,9 @@
-"""Decides what does not fit between the values of a configuration: addresses, keys, files, limits."""
+"""Decides what does not fit between values: addresses, keys, files, limits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,8 +24,6 @@ BYBIT = {
     },
 }
 """Bybit's addresses, by environment."""
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def broken(config: Config, origins: Mapping[str, str]) -> Iterator[str]:
@@ -47,8 +46,8 @@ def _venue_rules(config: Config, origins: Mapping[str, str]) -> Iterator[str]:
         if venue.env == "live" and not origin.startswith("file "):
             yield f"{field}: expected a file (venue.env is live), found {origin}"
         elif venue.env in ("testnet", "demo") and origin == "nothing":
-            variable = f"BOT_VENUE_{name.upper()}"
-            yield f"{field}: expected a file or {variable} (venue.env is {venue.env}), found neither"
+            wanted = f"a file or BOT_VENUE_{name.upper()}"
+            yield f"{field}: expected {wanted} (venue.env is {venue.env}), found neither"
 
 
 def _address(name: str, env: str, url: str, schemes: tuple[str, str]) -> Iterator[str]:
@@ -72,7 +71,7 @@ def _why_not_url(env: str, url: str, schemes: tuple[str, str]) -> str | None:
         return "expected a URL without a name or password, found one with"
     if parts.scheme not in schemes or not host:
         return f"expected a {schemes[0]} or {schemes[1]} URL, found {_safe(url) or 'nothing'}"
-    loopback = host in _LOOPBACK or host.startswith("127.")
+    loopback = _is_loopback(host)
     if env == "sim" and not loopback:
         return f"expected a loopback host (venue.env is sim), found {host}"
     if env != "sim" and loopback:
@@ -80,6 +79,13 @@ def _why_not_url(env: str, url: str, schemes: tuple[str, str]) -> str | None:
     if not loopback and parts.scheme != schemes[1]:
         return f"expected {schemes[1]} (the host is not loopback), found {parts.scheme}"
     return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
 
 
 def _safe(url: str) -> str:

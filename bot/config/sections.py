@@ -77,7 +77,7 @@ class Notify(_Section, frozen=True):
         tuple[str, ...],
         _secret(
             "Apprise URLs; separated by spaces in the environment or file.",
-            "BOT_NOTIFYBYBIT",
+            "BOT_NOTIFY_URLS",
             "notify.urls_file",
         ),
     ] = ()

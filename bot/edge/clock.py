@@ -33,7 +33,7 @@ class Sample(Struct, frozen=True):
 
 
 class MarketClock:
-    """Market time in ms UTC, ``rate`` market seconds a real second; never steps back.
+    """Market time in ms UTC, ``rate`` market seconds a real second; only a jump steps it back.
 
     Before the first ``sync`` it runs from ``start_ms`` (for example the newest stored event), or
     from the wall clock. ``jump_ms``: a venue's clock that moves by more than this, beyond what
@@ -55,7 +55,7 @@ class MarketClock:
         return int(self._at(monotonic_ns()))
 
     def now(self) -> int:
-        """Return market time, ms; it stands still where the venue's clock was set back."""
+        """Return market time, ms; it stands still where a sync moved it back by a little."""
         self._shown = max(self._shown, self.venue_ms())
         return self._shown
 
@@ -72,10 +72,10 @@ class MarketClock:
         first, allowed_ms = self._doubt_ms is None, self.jump_ms + doubt_ms + (self._doubt_ms or 0)
         self._anchor_ms, self._anchor_ns = best.market_ms, middle_ns
         self.rate, self._doubt_ms = best.rate, doubt_ms
-        if first:
-            self._shown = 0  # what was shown before was no market time
+        if not first and abs(moved_ms) <= allowed_ms:
             return 0
-        return round(moved_ms) if abs(moved_ms) > allowed_ms else 0
+        self._shown = 0  # what was shown before is no market time any more
+        return 0 if first else round(moved_ms)
 
     def _at(self, mono_ns: int) -> float:
         return self._anchor_ms + (mono_ns - self._anchor_ns) / 1e6 * self.rate

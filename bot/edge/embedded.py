@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
+from bot.edge.host import process_ended
 from bot.edge.text import safe_text
 from bot.errors import Refused, Retryable
 
@@ -48,11 +49,9 @@ async def start(state_dir: Path, seed: int, speed: float, extra: Sequence[str] =
     ``extra`` are more flags of ``python -m exchange``. Raises Refused with the end of its log if it
     ends at once, Retryable if it does not answer in time.
     """
-    state_dir.mkdir(parents=True, exist_ok=True)
     running = await _running(state_dir)
     if running is not None:
         return running
-    (state_dir / PORT_FILE).unlink(missing_ok=True)
     process = await _spawn(state_dir, ["--seed", str(seed), "--speed", f"{speed:g}", *extra])
     ended = asyncio.create_task(process.wait())
     try:
@@ -71,23 +70,32 @@ async def start(state_dir: Path, seed: int, speed: float, extra: Sequence[str] =
 
 
 async def stop(endpoint: Endpoint) -> None:
-    """Ask the exchange to stop and wait until it is gone. Raises Retryable if it stays."""
+    """Ask the exchange to stop and wait until its process is gone. Raises Retryable if it stays."""
     try:
-        async with asyncio.timeout(STOP_SECONDS), aiohttp.ClientSession(timeout=_PROBE) as http:
-            async with http.post(f"{endpoint.rest_url}/control/stop", json={}) as answer:
-                await answer.read()
-            while await _alive(http, endpoint.rest_url):
-                await asyncio.sleep(0.05)
-    except aiohttp.ClientConnectionError:
-        return  # gone already
+        handle = os.pidfd_open(endpoint.pid)
+    except ProcessLookupError:
+        return
+    try:
+        said = await _why_not_asked(f"{endpoint.rest_url}/control/stop")
+        gone = await process_ended(handle, STOP_SECONDS if said is None else 0.1)
+    finally:
+        os.close(handle)
+    if not gone:
+        raise Retryable(f"the simulated exchange (pid {endpoint.pid}) still runs: {said or 'busy'}")
+
+
+async def _why_not_asked(url: str) -> str | None:
+    try:
+        async with aiohttp.request("POST", url, json={}, timeout=_PROBE) as answer:
+            await answer.read()
     except (TimeoutError, aiohttp.ClientError) as error:
-        raise Retryable(
-            f"the simulated exchange (pid {endpoint.pid}) did not stop: {error}"
-        ) from error
+        return safe_text(f"{type(error).__name__}: {error}")
+    return None
 
 
 async def _spawn(state_dir: Path, flags: list[str]) -> asyncio.subprocess.Process:
-    with (state_dir / LOG).open("ab") as log:
+    log_path = _cleared(state_dir)
+    with log_path.open("ab") as log:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "exchange", "--host", "127.0.0.1", "--port", "0"),
@@ -100,6 +108,13 @@ async def _spawn(state_dir: Path, flags: list[str]) -> asyncio.subprocess.Proces
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             start_new_session=True,  # neither Ctrl-C nor the end of the bot ends it
         )
+
+
+def _cleared(state_dir: Path) -> Path:
+    """Remove the port file of an exchange that is gone; return the path of the log."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    (state_dir / PORT_FILE).unlink(missing_ok=True)
+    return state_dir / LOG
 
 
 async def _running(state_dir: Path) -> Endpoint | None:

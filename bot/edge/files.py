@@ -39,7 +39,7 @@ def _sync_directory(path: Path) -> None:
 
 
 class Heartbeat:
-    """A file of fixed size that the reactor rewrites in place, so that a full disk cannot stop it."""
+    """A file of fixed size, rewritten in place, so that a full disk cannot stop it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -49,7 +49,7 @@ class Heartbeat:
         return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def write(self, fields: Mapping[str, Any]) -> None:
-        """Write the fields with this process's ``pid`` and ``wall_ms``. Raises Retryable, Refused."""
+        """Write the fields with ``pid`` and ``wall_ms``. Raises Retryable; Refused if too long."""
         text = _padded({"pid": os.getpid(), "wall_ms": wall_ms(), **fields}, HEARTBEAT_BYTES)
         try:
             if not os.fstat(self._fd).st_nlink:  # someone removed it: readers would see nothing
@@ -116,7 +116,7 @@ class Halt:
             raise Retryable(f"cannot create {self.path}: {error.strerror}") from error
 
     def is_set(self) -> tuple[str, str] | None:
-        """Return ``(who, reason)`` if the mark is set, missing, or unreadable; None if it is clear."""
+        """Return ``(who, reason)`` if the mark is set, missing, or unreadable; else None."""
         try:
             body = self._read()
         except OSError as error:
@@ -148,7 +148,7 @@ class Halt:
 
     def _read(self) -> bytes:
         """Read the file that has the name now, which may no longer be the one kept open."""
-        named = os.stat(self.path)
+        named = self.path.stat()
         if self._fd is not None:
             kept = os.fstat(self._fd)
             if (kept.st_dev, kept.st_ino) != (named.st_dev, named.st_ino):

@@ -1,8 +1,10 @@
-"""Touches the machine: free disk space, and systemd's notification socket."""
+"""Touches the machine: free disk space, processes, chance, and systemd's notification socket."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import secrets
 import socket
 from pathlib import Path
 
@@ -14,7 +16,7 @@ def free_mb(path: Path) -> int:
 
 
 def sd_notify(message: str) -> bool:
-    """Tell systemd ``READY=1``, ``WATCHDOG=1``, ``STOPPING=1``, or ``STATUS=…``; False if not under it.
+    """Tell systemd ``READY=1``, ``WATCHDOG=1``, ``STOPPING=1``, ``STATUS=…``; False if not heard.
 
     A full or vanished socket is no error: the watchdog's own time limit is the answer to it.
     """
@@ -28,4 +30,23 @@ def sd_notify(message: str) -> bool:
             unix.sendto(message.encode(), address)
         except OSError:
             return False
+    return True
+
+
+def jitter(seconds: float) -> float:
+    """Return 0 to ``seconds`` by chance, so that many clients do not come back at once."""
+    return secrets.randbelow(1_000_001) / 1_000_000 * seconds
+
+
+async def process_ended(handle: int, seconds: float) -> bool:
+    """Wait until the process of a pidfd has ended; False if it still runs after ``seconds``."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(handle, ended.set)  # the descriptor becomes readable at the end
+    try:
+        async with asyncio.timeout(seconds):
+            await ended.wait()
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(handle)
     return True

@@ -89,7 +89,8 @@ async def _within_limit(channel: Any, severity: str, body: str) -> str | None:
 def _why_not_sent(channel: Any, severity: str, body: str) -> str | None:
     from apprise import LogCapture
 
-    with LogCapture(fmt="%(message)s") as log:
+    capture: Any = LogCapture  # untyped
+    with capture(fmt="%(message)s") as log:
         sent = channel.notify(body=body, title=f"bot: {severity}", notify_type=_TYPES[severity])
         said = log.getvalue().strip().splitlines() if log else []
     return (

@@ -50,8 +50,13 @@ def rows(connection: Connection, after: int) -> Iterator[tuple[Any, ...]]:
     )
 
 
-def verify(connection: Connection, after: int = 0) -> tuple[int, bytes]:
-    """Check the chain after a transition id; return ``(rows checked, head)`` or raise ChainBroken."""
+def verify(
+    connection: Connection, after: int = 0, *, instances: bool = True
+) -> tuple[int, bytes]:
+    """Check the chain after a transition id; return ``(rows checked, head)`` or raise ChainBroken.
+
+    ``instances``: also check that every machine stands where its newest transition says.
+    """
     previous, expected = GENESIS, 1
     if after:
         found = connection.execute("SELECT hash FROM transition WHERE id = ?", (after,)).fetchone()
@@ -68,7 +73,8 @@ def verify(connection: Connection, after: int = 0) -> tuple[int, bytes]:
         if link(previous, columns, body.encode()) != hash_:
             raise ChainBroken(f"transition {columns[0]}: the row or its event was changed")
         previous, expected, checked = hash_, expected + 1, checked + 1
-    _verify_instances(connection)
+    if instances:
+        _verify_instances(connection)
     return checked, previous
 
 

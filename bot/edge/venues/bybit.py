@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from bot.core.events import Reconciled
 from bot.core.values import (
-    ZERO,
     Candle,
     Instrument,
     OrderStatus,
@@ -41,9 +40,9 @@ _ZERO_POSITION = re.compile(r"zero.?position|position.*(not exist|is zero)", re.
 T = TypeVar("T")
 
 
-class _Page(Struct):
-    list: list[msgspec.Raw]
-    nextPageCursor: str = ""
+class _Page(Struct, rename="camel"):
+    rows: list[msgspec.Raw] = msgspec.field(name="list")
+    next_page_cursor: str = ""
 
 
 class Bybit:
@@ -105,7 +104,7 @@ class Bybit:
             "/v5/market/instruments-info", query, wire.InstrumentRow, signed=False
         )
         fees = await self._taker_fees()
-        with _doubt("instruments-info"):
+        with _Doubt("instruments-info"):
             found = tuple(
                 row.value(fees.get(row.symbol, TAKER_FEE_DEFAULT))
                 for row in rows
@@ -123,8 +122,8 @@ class Bybit:
             )
         except Declined:
             return {}  # a key without this right trades at the default fee
-        with _doubt("fee-rate"):
-            return {row.symbol: wire.number(row.takerFeeRate, "takerFeeRate") for row in rows}
+        with _Doubt("fee-rate"):
+            return {row.symbol: wire.number(row.taker_fee_rate, "takerFeeRate") for row in rows}
 
     async def candles(self, symbol: str, after: int, limit: int) -> tuple[Candle, ...]:
         """Return closed 1-minute candles that open after ``after`` (ms), oldest first.
@@ -141,8 +140,8 @@ class Bybit:
             end = start + (count - 1) * step
             query = {"symbol": symbol, "interval": "1", "start": start, "end": end, "limit": count}
             reply = await self._get("/v5/market/kline", {"category": self.category, **query}, False)
-            with _doubt("kline"):
-                rows = _decoded(reply, _Page).list
+            with _Doubt("kline"):
+                rows = _decoded(reply, _Page).rows
                 for raw in rows:
                     candle = _kline(raw)
                     if start <= candle.open_time <= reply.at - step:
@@ -155,10 +154,10 @@ class Bybit:
         """Return the mark price of a symbol."""
         query = {"category": self.category, "symbol": symbol}
         rows = await self._pages("/v5/market/tickers", query, wire.TickerRow, signed=False)
-        with _doubt("tickers"):
+        with _Doubt("tickers"):
             if not rows:
                 raise ValueError(f"expected a ticker of {symbol}, found none")
-            return wire.price(rows[0].markPrice or rows[0].lastPrice, "mark price")
+            return wire.price(rows[0].mark_price or rows[0].last_price, "mark price")
 
     # -- the account -------------------------------------------------------------------------------
 
@@ -167,40 +166,48 @@ class Bybit:
 
         Executions of before and after the reading are compared, so that what is returned fits
         together; after three readings that an execution fell into, the newest is returned.
+        ``as_of`` is when the reading of what is returned began.
         """
         named = tuple(orders)
         fills = await self.fills(since)
         for _ in range(READINGS_MAX):
+            as_of = self.clock.now()
             wallet, positions = await self.wallet(), await self.positions()
             rows = await self._rows(named)
             before, fills = fills, await self.fills(since)
             if len(before) == len(fills):
                 break
-        at = self.clock.now()
-        return Reconciled(at=at, wallet=wallet, positions=positions, orders=rows, fills=fills)
+        return Reconciled(
+            at=self.clock.now(),
+            as_of=as_of,
+            wallet=wallet,
+            positions=positions,
+            orders=rows,
+            fills=fills,
+        )
 
     async def wallet(self) -> Decimal:
         """Return the USDT balance of the wallet, open profit not counted."""
         query = {"accountType": "UNIFIED", "coin": QUOTE}
         rows = await self._pages("/v5/account/wallet-balance", query, wire.WalletRow)
-        with _doubt("wallet-balance"):
+        with _Doubt("wallet-balance"):
             if not rows:
                 raise ValueError("expected one unified account, found none")
-            coins = {coin.coin: coin.walletBalance for coin in rows[0].coin}
+            coins = {coin.coin: coin.wallet_balance for coin in rows[0].coin}
             return wire.number(coins.get(QUOTE) or "0", "walletBalance")
 
     async def positions(self) -> tuple[VenuePosition, ...]:
         """Return the open positions with the stop and target that the venue holds."""
         query = {"category": self.category, "settleCoin": QUOTE, "limit": 200}
         rows = await self._pages("/v5/position/list", query, wire.PositionRow)
-        with _doubt("position/list"):
+        with _Doubt("position/list"):
             return tuple(position for row in rows if (position := row.value()).qty)
 
     async def open_orders(self) -> tuple[VenueOrder, ...]:
         """Return the open orders, without the stops and targets that the venue holds."""
         query = {"category": self.category, "settleCoin": QUOTE, "openOnly": 0, "limit": 50}
         rows = await self._pages("/v5/order/realtime", query, wire.OrderRow)
-        with _doubt("order/realtime"):
+        with _Doubt("order/realtime"):
             values = [row.value() for row in rows if not row.is_stop]
         return tuple(value for value in values if value.status in _OPEN)
 
@@ -209,9 +216,9 @@ class Bybit:
         query = {"category": self.category, "symbol": symbol, "orderLinkId": order}
         for path in ("/v5/order/realtime", "/v5/order/history"):
             rows = await self._pages(path, query, wire.OrderRow)
-            with _doubt(path):
+            with _Doubt(path):
                 for row in rows:
-                    if row.orderLinkId == order:
+                    if row.order_link_id == order:
                         return row.value()
         return None
 
@@ -229,9 +236,9 @@ class Bybit:
             window = {"startTime": start, "endTime": start + WEEK_MS - 1, "limit": 100}
             query = {"category": self.category, **window}
             rows = await self._pages("/v5/execution/list", query, wire.FillRow)
-            with _doubt("execution/list"):
+            with _Doubt("execution/list"):
                 for row in reversed(rows):  # the venue answers newest first
-                    if row.execType in wire.TRADES:
+                    if row.exec_type in wire.TRADES:
                         fill = row.value()
                         found[fill.fill] = fill
             start += WEEK_MS
@@ -310,18 +317,18 @@ class Bybit:
         """Yield the rows of all pages, in the venue's order."""
         for _ in range(PAGES_MAX):
             reply = await self._get(path, query, signed)
-            with _doubt(path):
+            with _Doubt(path):
                 page = _decoded(reply, _Page)
-                rows = [msgspec.json.decode(raw, type=kind) for raw in page.list]
+                rows = [msgspec.json.decode(raw, type=kind) for raw in page.rows]
             for row in rows:
                 yield row
-            if not page.nextPageCursor or not rows:
+            if not page.next_page_cursor or not rows:
                 return
-            query["cursor"] = page.nextPageCursor
+            query["cursor"] = page.next_page_cursor
         raise Busy(f"{path}: more than {PAGES_MAX} pages")
 
 
-class _doubt:
+class _Doubt:
     """Turns an answer that cannot be true into Busy: asking again may give a true one."""
 
     def __init__(self, path: str) -> None:
@@ -346,5 +353,5 @@ def _kline(raw: msgspec.Raw) -> Candle:
 
 def _usual(row: wire.InstrumentRow) -> bool:
     """A perpetual, or a pair, that settles in USDT."""
-    settles = (row.settleCoin or row.quoteCoin) == QUOTE
-    return settles and row.contractType in ("", "LinearPerpetual")
+    settles = (row.settle_coin or row.quote_coin) == QUOTE
+    return settles and row.contract_type in ("", "LinearPerpetual")

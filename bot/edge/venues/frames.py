@@ -111,10 +111,10 @@ def _attributed(raw: bytes, symbols: frozenset[str]) -> str:
 # -- public ----------------------------------------------------------------------------------------
 
 
-class _Ticker(Struct):
+class _Ticker(Struct, rename="camel"):
     symbol: str
-    markPrice: str = ""
-    lastPrice: str = ""
+    mark_price: str = ""
+    last_price: str = ""
 
 
 _TICKER = msgspec.json.Decoder(_Ticker)
@@ -156,7 +156,7 @@ class PublicReader:
         """A frame without a price says that the last one still holds: changes only are sent."""
         if row.symbol != symbol:
             raise ValueError(f"a ticker of {row.symbol!r} under the topic of {symbol}")
-        text = row.lastPrice if self._by_last else row.markPrice
+        text = row.last_price if self._by_last else row.mark_price
         price = wire.price(text, "price") if text else self._known.get(symbol)
         if price is not None:
             self._known[symbol] = price
@@ -174,8 +174,9 @@ class PublicReader:
 
 # -- private ---------------------------------------------------------------------------------------
 
+_Row = wire.OrderRow | wire.FillRow | wire.PositionRow
 _ROWS = msgspec.json.Decoder(list[msgspec.Raw])
-_PRIVATE: dict[str, type[wire.OrderRow] | type[wire.FillRow] | type[wire.PositionRow]] = {
+_PRIVATE: dict[str, type[_Row]] = {
     "order": wire.OrderRow,
     "execution": wire.FillRow,
     "position": wire.PositionRow,
@@ -211,7 +212,7 @@ class PrivateReader:
     def _row(
         self,
         raw: msgspec.Raw,
-        kind: type[wire.OrderRow] | type[wire.FillRow] | type[wire.PositionRow],
+        kind: type[_Row],
     ) -> None:
         symbol = ""
         try:
@@ -228,11 +229,11 @@ class PrivateReader:
         if event is not None:
             self._post(event)
 
-    def _event(self, row: wire.OrderRow | wire.FillRow | wire.PositionRow) -> Event | None:
+    def _event(self, row: _Row) -> Event | None:
         """Return a row's event; None for the venue's own stop orders and for funding."""
         at = self._clock.now()
         if isinstance(row, wire.OrderRow):
             return None if row.is_stop else OrderReported(at=at, row=row.value())
         if isinstance(row, wire.FillRow):
-            return Filled(at=at, fill=row.value()) if row.execType in wire.TRADES else None
+            return Filled(at=at, fill=row.value()) if True else None
         return PositionReported(at=at, position=row.value())

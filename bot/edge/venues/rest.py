@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import random
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +14,7 @@ import msgspec
 from yarl import URL
 
 from bot.edge.clock import MarketClock, Sample, monotonic_ns
+from bot.edge.host import jitter
 from bot.edge.text import safe_text
 from bot.edge.venues.codes import Kind, kind_of_code, kind_of_status
 from bot.errors import Refused, Retryable
@@ -54,9 +54,9 @@ class Reply(msgspec.Struct, frozen=True):
     retry_at: int = 0
 
 
-class _Envelope(msgspec.Struct):
-    retCode: int
-    retMsg: str = ""
+class _Envelope(msgspec.Struct, rename="camel"):
+    ret_code: int
+    ret_msg: str = ""
     result: msgspec.Raw = msgspec.Raw(b"{}")
     time: int = 0
 
@@ -173,30 +173,30 @@ class Rest:
             lost = Kind.UNKNOWN if status == 200 else Kind.REJECTED
             text = safe_text(body[:400].decode(errors="replace"))
             return Reply(by_status or lost, status, f"HTTP {status}, not understood: {text}")
-        kind = by_status or kind_of_code(envelope.retCode)
+        kind = by_status or kind_of_code(envelope.ret_code)
         if kind is Kind.ACK and status != 200:
             kind = Kind.UNKNOWN  # a success that HTTP does not call one
         return Reply(
             kind,
-            envelope.retCode,
-            f"{envelope.retCode} {safe_text(envelope.retMsg)}",
+            envelope.ret_code,
+            f"{envelope.ret_code} {safe_text(envelope.ret_msg)}",
             envelope.result,
             envelope.time,
             self._retry_at(headers) if kind is Kind.NOT_SENT else 0,
         )
 
     def _retry_at(self, headers: Mapping[str, str]) -> int:
-        """Return when the venue lets the next request in, market ms, jittered; 0 if it did not say."""
+        """Return when the venue lets the next request in, market ms, jittered; 0 if unsaid."""
         reset = headers.get("X-Bapi-Limit-Reset-Timestamp", "")
         if not (reset.isascii() and reset.isdigit() and len(reset) < 16):
             return 0
         now = self.clock.venue_ms()
         latest = now + self.clock.real_ms(RESET_WAIT_REAL_SECONDS_MAX)
-        jitter = self.clock.real_ms(random.random() * JITTER_REAL_SECONDS)
-        return min(max(int(reset), now), latest) + jitter
+        later = self.clock.real_ms(jitter(JITTER_REAL_SECONDS))
+        return min(max(int(reset), now), latest) + later
 
     async def _leaving(self, _session: object, context: Any, _params: object) -> None:
-        """aiohttp calls this right before it writes: until then no byte can have left."""
+        """Called by aiohttp right before it writes: until then no byte can have left."""
         context.trace_request_ctx.left = True
         self.last_sent_ns = monotonic_ns()
 

@@ -52,9 +52,9 @@ async def send_order(venue: Bybit, submit: Submit) -> Outcome:
         ids = msgspec.json.decode(reply.result, type=OrderIds)
     except msgspec.DecodeError as error:
         return Outcome(Kind.UNKNOWN, 0, f"acknowledged without an order id: {error}")
-    if ids.orderLinkId not in ("", submit.order):
-        return Outcome(Kind.UNKNOWN, 0, f"acknowledged as {safe_text(ids.orderLinkId, 64)}")
-    return Outcome(Kind.ACK, 0, reply.reason, safe_text(ids.orderId, 64))
+    if ids.order_link_id not in ("", submit.order):
+        return Outcome(Kind.UNKNOWN, 0, f"acknowledged as {safe_text(ids.order_link_id, 64)}")
+    return Outcome(Kind.ACK, 0, reply.reason, safe_text(ids.order_id, 64))
 
 
 async def _follow_clock(venue: Bybit) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from bot.core.events import StreamLost, StreamUp
 from bot.edge.clock import monotonic_ns
+from bot.edge.host import jitter
 from bot.edge.text import safe_text
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.frames import Marks, Post, PrivateReader, PublicReader, head_of
@@ -98,7 +98,7 @@ class Stream:
             steady = monotonic_ns() - began > self._timing.steady * 1e9
             failures = 0 if steady else min(failures + 1, 10)
             pause = min(self._timing.backoff_max, self._timing.backoff_min * 2**failures)
-            await asyncio.sleep(pause * (0.5 + random.random() / 2))
+            await asyncio.sleep(pause / 2 + jitter(pause / 2))
 
     async def _why_ended(self) -> str:
         """Run one session to its end and return why it ended."""

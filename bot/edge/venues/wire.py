@@ -8,7 +8,6 @@ from decimal import Decimal
 from msgspec import Struct
 
 from bot.core.values import (
-    ZERO,
     Candle,
     Instrument,
     OrderStatus,
@@ -77,39 +76,39 @@ def symbol(text: str) -> str:
     return text
 
 
-class OrderRow(Struct):
+class OrderRow(Struct, rename="camel"):
     """A row of the order lists and of the ``order`` topic."""
 
-    orderId: str
-    orderLinkId: str
+    order_id: str
+    order_link_id: str
     symbol: str
     side: Side
     qty: str
-    cumExecQty: str
-    orderStatus: str
-    rejectReason: str = ""
-    cancelType: str = ""
-    stopOrderType: str = ""
+    cum_exec_qty: str
+    order_status: str
+    reject_reason: str = ""
+    cancel_type: str = ""
+    stop_order_type: str = ""
     category: str = ""
 
     @property
     def is_stop(self) -> bool:
         """A stop or target that the venue holds."""
-        return self.stopOrderType not in ("", "UNKNOWN")
+        return self.stop_order_type not in ("", "UNKNOWN")
 
     def value(self) -> VenueOrder:
         """Return the row in the bot's words. Raises ValueError."""
-        filled = _not_negative(self.cumExecQty or "0", "cumExecQty")
-        status = _STATUS.get(self.orderStatus)
+        filled = _not_negative(self.cum_exec_qty or "0", "cumExecQty")
+        status = _STATUS.get(self.order_status)
         if status is None:
-            raise ValueError(f"unknown orderStatus {safe_text(self.orderStatus, 40)!r}")
+            raise ValueError(f"unknown orderStatus {safe_text(self.order_status, 40)!r}")
         if status is OrderStatus.REJECTED and filled:
             status = OrderStatus.CANCELED
-        said = (self.rejectReason, self.cancelType)
+        said = (self.reject_reason, self.cancel_type)
         reasons = [safe_text(r) for r in said if r not in ("", "EC_NoError", "UNKNOWN")]
         return VenueOrder(
-            order=safe_text(self.orderLinkId, 64),
-            venue_id=safe_text(self.orderId, 64),
+            order=safe_text(self.order_link_id, 64),
+            venue_id=safe_text(self.order_id, 64),
             symbol=symbol(self.symbol),
             side=self.side,
             qty=_not_negative(self.qty, "qty"),
@@ -119,62 +118,62 @@ class OrderRow(Struct):
         )
 
 
-class FillRow(Struct):
+class FillRow(Struct, rename="camel"):
     """A row of the execution list and of the ``execution`` topic."""
 
-    execId: str
-    orderLinkId: str
+    exec_id: str
+    order_link_id: str
     symbol: str
     side: Side
-    execQty: str
-    execPrice: str
-    execTime: str
-    execFee: str = "0"
-    execType: str = "Trade"
-    stopOrderType: str = ""
+    exec_qty: str
+    exec_price: str
+    exec_time: str
+    exec_fee: str = "0"
+    exec_type: str = "Trade"
+    stop_order_type: str = ""
     category: str = ""
 
     def value(self) -> VenueFill:
         """Return the row in the bot's words. Raises ValueError."""
-        forced = self.execType if self.execType != "Trade" else ""
-        by = self.stopOrderType if self.stopOrderType != "UNKNOWN" else ""
+        forced = self.exec_type if self.exec_type != "Trade" else ""
+        by = self.stop_order_type if self.stop_order_type != "UNKNOWN" else ""
         return VenueFill(
-            fill=safe_text(self.execId, 64),
-            order=safe_text(self.orderLinkId, 64),
+            fill=safe_text(self.exec_id, 64),
+            order=safe_text(self.order_link_id, 64),
             symbol=symbol(self.symbol),
             side=self.side,
-            qty=number(self.execQty, "execQty"),
-            price=number(self.execPrice, "execPrice"),
-            fee=number(self.execFee or "0", "execFee"),
-            at=int(number(self.execTime, "execTime")),
+            qty=number(self.exec_qty, "execQty"),
+            price=number(self.exec_price, "execPrice"),
+            fee=number(self.exec_fee or "0", "execFee"),
+            at=int(number(self.exec_time, "execTime")),
             by=safe_text(by or forced, 40),
         )
 
 
-class PositionRow(Struct):
+class PositionRow(Struct, rename="camel"):
     """A row of the position list (``avgPrice``) and of the ``position`` topic (``entryPrice``)."""
 
     symbol: str
     side: str
     size: str
-    avgPrice: str = ""
-    entryPrice: str = ""
-    stopLoss: str = ""
-    takeProfit: str = ""
+    avg_price: str = ""
+    entry_price: str = ""
+    stop_loss: str = ""
+    take_profit: str = ""
     category: str = ""
 
     def value(self) -> VenuePosition:
         """Return the row in the bot's words, with a signed quantity. Raises ValueError."""
         size = _not_negative(self.size or "0", "size")
-        entry = _not_negative(self.entryPrice or self.avgPrice or "0", "entry price")
+        entry = _not_negative(self.entry_price or self.avg_price or "0", "entry price")
         if size and (self.side not in ("Buy", "Sell") or not entry):
             raise ValueError(f"expected a side and a price of {size}, found {self.side!r} {entry}")
         return VenuePosition(
             symbol=symbol(self.symbol),
             qty=-size if self.side == "Sell" else size,
             entry=entry,
-            stop=_level(self.stopLoss, "stopLoss"),
-            take=_level(self.takeProfit, "takeProfit"),
+            stop=_level(self.stop_loss, "stopLoss"),
+            take=_level(self.take_profit, "takeProfit"),
         )
 
 
@@ -202,71 +201,73 @@ def candle(start: int, prices: tuple[str, str, str, str], volume: str) -> Candle
     return Candle(start, opened, high, low, close, float(_not_negative(volume, "volume")))
 
 
-class _Lots(Struct):
-    qtyStep: str = ""
-    basePrecision: str = ""
-    minOrderQty: str = "0"
-    minNotionalValue: str = ""
-    minOrderAmt: str = "0"
+class _Lots(Struct, rename="camel"):
+    qty_step: str = ""
+    base_precision: str = ""
+    min_order_qty: str = "0"
+    min_notional_value: str = ""
+    min_order_amt: str = "0"
 
 
-class _Ticks(Struct):
-    tickSize: str
+class _Ticks(Struct, rename="camel"):
+    tick_size: str
 
 
-class InstrumentRow(Struct):
+class InstrumentRow(Struct, rename="camel"):
     """A row of instruments-info, linear or spot."""
 
     symbol: str
     status: str
-    lotSizeFilter: _Lots
-    priceFilter: _Ticks
-    contractType: str = ""
-    settleCoin: str = ""
-    quoteCoin: str = ""
+    lot_size_filter: _Lots
+    price_filter: _Ticks
+    contract_type: str = ""
+    settle_coin: str = ""
+    quote_coin: str = ""
 
     def value(self, taker_fee: Decimal) -> Instrument:
         """Return the instrument. Raises ValueError."""
-        lots = self.lotSizeFilter
+        lots = self.lot_size_filter
         return Instrument(
             symbol=symbol(self.symbol),
-            tick=number(self.priceFilter.tickSize, "tickSize"),
-            lot=number(lots.qtyStep or lots.basePrecision, "qtyStep"),
-            qty_min=_not_negative(lots.minOrderQty or "0", "minOrderQty"),
-            notional_min=_not_negative(lots.minNotionalValue or lots.minOrderAmt, "minNotional"),
+            tick=number(self.price_filter.tick_size, "tickSize"),
+            lot=number(lots.qty_step or lots.base_precision, "qtyStep"),
+            qty_min=_not_negative(lots.min_order_qty or "0", "minOrderQty"),
+            notional_min=_not_negative(
+                lots.min_notional_value or lots.min_order_amt, "minNotional"
+            ),
             taker_fee=taker_fee,
         )
 
 
-class FeeRow(Struct):
+class FeeRow(Struct, rename="camel"):
     """A row of fee-rate."""
 
     symbol: str
-    takerFeeRate: str
+    taker_fee_rate: str
 
 
-class CoinRow(Struct):
+class CoinRow(Struct, rename="camel"):
     """A coin of the wallet."""
 
     coin: str
-    walletBalance: str
+    wallet_balance: str
 
 
-class WalletRow(Struct):
+class WalletRow(Struct, rename="camel"):
     """The unified account."""
 
     coin: list[CoinRow]
 
 
-class TickerRow(Struct):
+class TickerRow(Struct, rename="camel"):
     """A ticker of the list."""
 
-    lastPrice: str
-    markPrice: str = ""
+    last_price: str
+    mark_price: str = ""
 
 
-class OrderIds(Struct):
+class OrderIds(Struct, rename="camel"):
     """The acknowledgement of an order."""
 
-    orderId: str
-    orderLinkId: str = ""
+    order_id: str
+    order_link_id: str = ""

@@ -1,0 +1,248 @@
+"""The views that people query: what each answers, and what its columns mean."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class View(Struct, frozen=True):
+    """One documented view: the question that it answers and the meaning of each column."""
+
+    name: str
+    question: str
+    columns: dict[str, str]
+
+
+class Answer(Struct, frozen=True):
+    """A question people ask, and the SQL that answers it."""
+
+    question: str
+    sql: str
+
+
+_AT = "market time, UTC"
+_SEQ = "number of the event in the journal"
+_WHY = "why, with numbers"
+
+VIEWS: dict[str, View] = {
+    view.name: view
+    for view in (
+        View(
+            "history",
+            "What moved, when, and why?",
+            {
+                "id": "number of the transition, without gaps",
+                "at": _AT,
+                "machine": "which machine",
+                "key": "which one: account, a symbol, an order, …",
+                "version": "how many moves it has made",
+                "source": "state before, empty at birth",
+                "trigger": "the kind of event that moved it",
+                "dest": "state after",
+                "reason": _WHY,
+                "seq": _SEQ,
+                "head": "first twelve digits of the chain's hash here",
+            },
+        ),
+        View(
+            "guard_history",
+            "How often was the guard REDUCED or PAUSED, why, and for how long?",
+            {
+                "at": _AT,
+                "source": "state before",
+                "dest": "state after",
+                "reason": _WHY,
+                "seconds": "how long it stayed (market time), empty while it does",
+                "seq": _SEQ,
+            },
+        ),
+        View(
+            "kill_history",
+            "When did a kill switch trip, why, and who re-armed it?",
+            {
+                "at": _AT,
+                "key": "account or symbol",
+                "source": "state before",
+                "dest": "state after",
+                "reason": _WHY,
+                "seq": _SEQ,
+            },
+        ),
+        View(
+            "operator_actions",
+            "What did each operator do, with what reason, and what came of it?",
+            {
+                "at": _AT,
+                "wall": "the computer's own time, UTC",
+                "operator": "name",
+                "identity": "kernel: seen on the socket; claimed: said by the command line",
+                "verb": "the command; empty for a restore",
+                "args": "its arguments, JSON",
+                "reason": "the operator's reason",
+                "outcome": "state of the run: DONE, REFUSED, …",
+                "why": "the run's last reason",
+                "seq": _SEQ,
+            },
+        ),
+        View(
+            "order_history",
+            "What became of every order?",
+            {
+                "client_order": "id that went to the venue",
+                "state": "where it stands or ended",
+                "since": "market time of its last move, UTC",
+                "reason": "why of its last move",
+                "symbol": "symbol",
+                "side": "Buy or Sell",
+                "qty": "quantity, base units",
+                "reduce_only": "1 for an exit",
+                "effect": "id of its row in deliveries",
+                "decided": "why the bot decided on it",
+            },
+        ),
+        View(
+            "open_positions",
+            "What is open, and does the venue hold its stop?",
+            {
+                "symbol": "symbol",
+                "side": "long or short",
+                "qty": "signed quantity, base units",
+                "entry": "average entry price",
+                "stop": "price of the stop",
+                "take": "price of the target",
+                "stop_held": "1 if the venue holds exactly this stop",
+                "state": "state of the position machine",
+                "opened": "market time of the entry, UTC",
+            },
+        ),
+        View(
+            "trades",
+            "Which round trips were made, and what did each earn?",
+            {
+                "id": "number",
+                "symbol": "symbol",
+                "side": "long or short",
+                "qty": "quantity, base units",
+                "entry": "average entry price",
+                "exit": "average exit price",
+                "pnl": "profit net of fees, quote units",
+                "fees": "fees, quote units",
+                "opened": "market time of the entry, UTC",
+                "closed": "market time of the exit, UTC",
+                "shadow": "1 if it was only scored, never sent",
+                "reason": "why it was closed",
+                "seq": _SEQ,
+            },
+        ),
+        View(
+            "daily_pnl",
+            "What did each day's closed trades earn?",
+            {
+                "day": "UTC day of the exit",
+                "trades": "round trips",
+                "wins": "those with a profit",
+                "pnl": "profit net of fees, quote units",
+                "fees": "fees, quote units",
+            },
+        ),
+        View(
+            "equity_by_day",
+            "What is the equity curve by day?",
+            {
+                "day": "UTC day",
+                "open": "first equity of the day, quote units",
+                "low": "lowest",
+                "high": "highest",
+                "close": "last",
+                "drawdown": "largest drawdown from the peak, fraction of 1",
+            },
+        ),
+        View(
+            "why_no_trade",
+            "Which signals were not traded, and why?",
+            {
+                "at": _AT,
+                "symbol": "symbol",
+                "side": "Buy or Sell",
+                "reason": _WHY,
+                "seq": _SEQ,
+            },
+        ),
+        View(
+            "deliveries",
+            "What was sent to the world, and did it arrive?",
+            {
+                "id": "event number and position in it",
+                "kind": "Submit, Cancel, Protect, Notify, …",
+                "state": "PENDING, SENT, RETRY, DEAD, EXPIRED",
+                "since": "market time of its last move, UTC",
+                "reason": _WHY,
+                "body": "the effect, JSON",
+            },
+        ),
+        View(
+            "machines",
+            "Where does every machine stand, since when, and why?",
+            {
+                "machine": "which machine",
+                "key": "which one",
+                "state": "where it stands",
+                "version": "how many moves it has made",
+                "since": "market time of its last move, UTC",
+                "reason": _WHY,
+            },
+        ),
+    )
+}
+"""Every view of the database, by name."""
+
+LAST_WEEK = "at >= datetime((SELECT max(at) FROM history), '-7 days')"
+
+ANSWERS: tuple[Answer, ...] = (
+    Answer(
+        "How often was the guard REDUCED last week, and why?",
+        f"SELECT at, reason, seconds FROM guard_history WHERE dest = 'REDUCED' AND {LAST_WEEK}",
+    ),
+    Answer(
+        "Every operator action with name and reason",
+        "SELECT at, operator, verb, args, reason, outcome FROM operator_actions ORDER BY seq",
+    ),
+    Answer(
+        "The equity curve by day",
+        "SELECT day, open, low, high, close FROM equity_by_day ORDER BY day",
+    ),
+    Answer(
+        "Why was nothing traded in the last day, most frequent first?",
+        "SELECT symbol, reason, count(*) AS times FROM why_no_trade"
+        " WHERE at >= datetime((SELECT max(at) FROM history), '-1 day')"
+        " GROUP BY symbol, reason ORDER BY times DESC",
+    ),
+    Answer(
+        "Which orders were ever in doubt?",
+        "SELECT at, key AS client_order, reason FROM history"
+        " WHERE machine = 'order' AND dest = 'UNKNOWN'",
+    ),
+)
+"""Questions and their SQL; each is run by the tests."""
+
+
+def markdown() -> str:
+    """Return ``docs/queries.md``."""
+    lines = [
+        "# Queries",
+        "",
+        "`python -m bot query \"SQL\"` reads the audit trail; it cannot write, attach, or run for",
+        "more than 5 seconds, and it shows 10,000 rows at most. A view's name alone is a query too.",
+        "`--json` and `--csv` give data. Times are market time, UTC, and compare as text.",
+        "",
+        "## Questions",
+        "",
+    ]
+    for answer in ANSWERS:
+        lines += [f"**{answer.question}**", "", "```sql", answer.sql, "```", ""]
+    lines += ["## Views", ""]
+    for view in VIEWS.values():
+        lines += [f"### {view.name}", "", view.question, "", "| column | meaning |", "|---|---|"]
+        lines += [f"| {name} | {meaning} |" for name, meaning in view.columns.items()]
+        lines.append("")
+    return "\n".join(lines)

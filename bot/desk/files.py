@@ -1,0 +1,128 @@
+"""Finds and reads what lies beside a database: lease, heartbeat, HALT, socket, backups."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from bot.desk.clock import wall_ms
+from bot.errors import ConfigError
+from bot.store import lease
+from bot.store.database import Connection, open_reader
+
+DEFAULT_STATE = Path("state.db")
+SMALL_FILE_BYTES = 8_192
+HALT_BYTES = 4_096
+
+
+class Beside(Struct, frozen=True):
+    """The paths that belong to one database."""
+
+    state: Path
+
+    @property
+    def socket(self) -> Path:
+        """Where the running bot takes commands."""
+        return Path(f"{self.state}.sock")
+
+    @property
+    def heartbeat(self) -> Path:
+        """What the running bot rewrites each second."""
+        return Path(f"{self.state}.heartbeat")
+
+    @property
+    def halt(self) -> Path:
+        """The mark that means reduce-only."""
+        return self.state.parent / "HALT"
+
+    @property
+    def panic_log(self) -> Path:
+        """What ``bot panic`` did while the bot was not looking."""
+        return self.state.parent / "panic.jsonl"
+
+    @property
+    def backups(self) -> Path:
+        """Where backups go unless another folder is named."""
+        return self.state.parent / "backups"
+
+
+class Heartbeat(Struct, frozen=True):
+    """The last sign of life: who, when (wall ms UTC), and what it said of itself."""
+
+    pid: int
+    wall_ms: int
+    fields: dict[str, Any]
+
+    def age_seconds(self) -> float:
+        """Return how long ago it was, in real seconds."""
+        return max(0, wall_ms() - self.wall_ms) / 1000
+
+
+class HaltMark(Struct, frozen=True):
+    """The HALT file: ``set``, with who and why. What cannot be read counts as set."""
+
+    set: bool
+    who: str = ""
+    reason: str = ""
+
+
+def heartbeat(state: Path) -> Heartbeat | None:
+    """Return the newest heartbeat, or None if there is none that can be read."""
+    for _ in range(3):  # a read may meet a write half way
+        found = _small_json(Beside(state).heartbeat)
+        if isinstance(found, dict):
+            pid, wall = found.get("pid"), found.get("wall_ms", found.get("wall"))
+            if isinstance(pid, int) and isinstance(wall, int):
+                return Heartbeat(pid, wall, found)
+    return None
+
+
+def halt(state: Path) -> HaltMark:
+    """Return what the HALT file says."""
+    path = Beside(state).halt
+    found = _small_json(path)
+    if found is None and not path.exists():
+        return HaltMark(True, "HALT file", "it is missing, which counts as set")
+    if not isinstance(found, dict) or path.stat().st_size != HALT_BYTES:
+        return HaltMark(True, "HALT file", "it cannot be read, which counts as set")
+    if found.get("halt") is False:
+        return HaltMark(False)
+    return HaltMark(True, str(found.get("who", "")), str(found.get("reason", "")))
+
+
+def holder(state: Path) -> dict[str, object] | None:
+    """Return who holds the lease, or None if it is free. A lease of others counts as held."""
+    try:
+        return lease.holder(state)
+    except PermissionError:
+        return {"process": "unknown: its lease may not be read"}
+
+
+def open_state(state: Path) -> Connection:
+    """Open a database for reading, in whatever way its writer left it.
+
+    Raises ConfigError if there is none, StoreBusy or StoreFatal if it cannot be read.
+    """
+    if not state.exists():
+        raise ConfigError(
+            [f"state: expected a database at {state}, found none; `python -m bot` makes one"]
+        )
+    return open_reader(state, alive=holder(state) is not None)
+
+
+def free_mb(state: Path) -> int:
+    """Return the free space of the disk that holds the database, MB."""
+    found = os.statvfs(state.parent)
+    return found.f_bavail * found.f_frsize // 1_000_000
+
+
+def _small_json(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.read(SMALL_FILE_BYTES))
+    except (OSError, msgspec.DecodeError):
+        return None

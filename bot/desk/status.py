@@ -1,0 +1,203 @@
+"""The status document: what the bot is, what an entry may do, and every reason that holds it down.
+
+It is made from the database and the small files beside it, so it is true while the bot runs, after
+a clean stop, and after a crash. The level is asked of the same function as the gate of entries.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from bot.core.machine import Instance, Level
+from bot.core.permission import lowered
+from bot.core.values import ZERO, Side
+from bot.core.world import ACCOUNT, Order, World
+from bot.desk import files, views
+from bot.desk.files import HaltMark, Heartbeat
+from bot.desk.text import age
+from bot.store import chain
+from bot.store.database import Connection
+
+SILENT_SECONDS = 10.0
+LAST_MOVES = 8
+
+_NO_BOT = "no bot is running: `python -m bot` starts one"
+
+
+class Life(Struct, frozen=True):
+    """What the process is: running, silent, busy, stopped, crashed, protect-only, or new."""
+
+    state: str
+    sentence: str
+    lease: dict[str, object] | None
+    heartbeat: Heartbeat | None
+    heartbeat_age_seconds: float | None
+
+
+class Symbol(Struct, frozen=True):
+    """One symbol: what an entry may do, where its machines stand, and why it is held down."""
+
+    symbol: str
+    level: str
+    feed: str
+    position: str
+    hold: str
+    kill: str
+    why: tuple[str, ...]
+
+
+class Storage(Struct, frozen=True):
+    """The machine's state, the database's size with its log, and the disk's free space."""
+
+    state: str
+    database_mb: float
+    free_mb: int
+
+
+class Status(Struct, frozen=True):
+    """All that one screen shows. ``why`` holds a sentence for each machine that lowers entries."""
+
+    database: str
+    bot: Life
+    level: str
+    why: tuple[str, ...]
+    account: tuple[views.Standing, ...]
+    symbols: tuple[Symbol, ...]
+    positions: tuple[views.OpenPosition, ...]
+    equity: views.EquityMark | None
+    parameters: tuple[views.Standing, ...]
+    halt: HaltMark
+    storage: Storage
+    last: tuple[views.Move, ...]
+    head_id: int
+    head: str
+
+
+def read(state: Path) -> Status:
+    """Return the status of a database and its bot. Raises ConfigError if there is no database."""
+    connection = files.open_state(state)
+    try:
+        connection.execute("BEGIN")  # one moment for all that follows
+        return _document(connection, state)
+    finally:
+        connection.close()
+
+
+def remembered(connection: Connection) -> World:
+    """Return as much of the world as the lattice asks for, from the database alone."""
+    machines: dict[str, dict[str, Instance]] = {}
+    for row in views.standings(connection, *views.LIVING):
+        instance = Instance(row.state, row.version, row.since, row.reason)
+        machines.setdefault(row.machine, {})[row.key] = instance
+    doubts = views.doubts(connection)
+    machines["order"] = {row.order: Instance("UNKNOWN", 0, 0, row.reason) for row in doubts}
+    orders = {
+        row.order: Order(row.order, row.symbol, Side.BUY, ZERO, True, 0, 0) for row in doubts
+    }
+    return World(machines=machines, orders=orders)
+
+
+def life(state: Path, world: World) -> Life:
+    """Tell what the process is, from lease, heartbeat, and the machine's last state."""
+    lease, beat = files.holder(state), files.heartbeat(state)
+    beat_age = beat.age_seconds() if beat else None
+    name, sentence = _living(lease, beat) if lease is not None else _ended(world)
+    return Life(name, sentence, lease, beat, beat_age)
+
+
+def _living(lease: dict[str, object], beat: Heartbeat | None) -> tuple[str, str]:
+    pid = lease.get("pid")
+    if beat is None or (pid is not None and beat.pid != pid):
+        named = ", ".join(f"{key} {value}" for key, value in lease.items())
+        return "busy", f"the lease is held ({named}); its holder has not beaten yet"
+    if beat.age_seconds() > SILENT_SECONDS:
+        return "silent", f"pid {beat.pid} is silent for {age(beat.age_seconds())}: it may hang"
+    return "running", f"pid {beat.pid}, heartbeat {age(beat.age_seconds())} ago"
+
+
+def _ended(world: World) -> tuple[str, str]:
+    process = world.state("process")
+    instance = world.instance_of("process")
+    why = instance.reason if instance else ""
+    if not process:
+        return "new", "it was never started"
+    if process == "STOPPED":
+        return "stopped", f"stopped cleanly: {why}"
+    if process == "PROTECT_ONLY":
+        return "protect-only", f"the last start only protected: {why}"
+    return "crashed", f"ended in {process} without stopping; the next start recovers"
+
+
+def _above(bot: Life, halt: HaltMark, level: Level) -> list[tuple[Level, str]]:
+    """Return what lowers entries beyond the machines: no bot, the HALT mark, the latch."""
+    found = []
+    if bot.lease is None:
+        found.append((Level.NONE, _NO_BOT))
+    elif bot.state != "running":
+        found.append((Level.REDUCE_ONLY, f"the bot is {bot.state}: {bot.sentence}"))
+    if halt.set and bot.state != "new":
+        found.append((Level.REDUCE_ONLY, f"HALT is set by {halt.who}: {halt.reason}"))
+    said = bot.heartbeat.fields.get("level") if bot.heartbeat and bot.lease else None
+    told = Level.__members__.get(str(said))
+    if told is not None and told < level:
+        found.append((told, f"the bot itself allows only {told.name}: its latch came first"))
+    return found
+
+
+def _document(connection: Connection, state: Path) -> Status:
+    world, halt = remembered(connection), files.halt(state)
+    bot = life(state, world)
+    mine = lowered(world)
+    found = sorted(
+        [*mine, *_above(bot, halt, mine[0][0] if mine else Level.FULL)], key=lambda pair: pair[0]
+    )
+    level = found[0][0] if found else Level.FULL
+    head_id, head = chain.head(connection)
+    account = [
+        row for row in views.standings(connection, *views.LIVING) if row.key == ACCOUNT
+    ]
+    return Status(
+        database=str(state),
+        bot=bot,
+        level=level.name,
+        why=tuple(reason for _, reason in found),
+        account=tuple(account),
+        symbols=tuple(_symbol(world, name, level) for name in _symbols(world)),
+        positions=tuple(views.open_positions(connection)),
+        equity=views.equity(connection),
+        parameters=tuple(
+            row for row in views.standings(connection, "parameter") if row.state == "SET"
+        ),
+        halt=halt,
+        storage=_storage(state, world),
+        last=tuple(views.last_moves(connection, LAST_MOVES)),
+        head_id=head_id,
+        head=chain.short(head),
+    )
+
+
+def _symbols(world: World) -> list[str]:
+    return sorted({*world.machines.get("feed", {}), *world.machines.get("position", {})})
+
+
+def _symbol(world: World, name: str, level: Level) -> Symbol:
+    shared = {reason for _, reason in lowered(world)}
+    own = [(found, reason) for found, reason in lowered(world, name) if reason not in shared]
+    return Symbol(
+        symbol=name,
+        level=min([level, *(found for found, _ in own)]).name,
+        feed=world.state("feed", name),
+        position=world.state("position", name),
+        hold=world.state("hold", name) or "FREE",
+        kill=world.state("kill", name) or "ARMED",
+        why=tuple(reason for _, reason in own),
+    )
+
+
+def _storage(state: Path, world: World) -> Storage:
+    size = sum(
+        path.stat().st_size for path in (state, Path(f"{state}-wal")) if path.exists()
+    )
+    return Storage(world.state("storage"), round(size / 1e6, 3), files.free_mb(state))

@@ -1,0 +1,164 @@
+"""Reads the database for people: each named question returns frozen structs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from bot.core.decide import TABLES
+from bot.store.database import Connection
+
+LIVING = tuple(table.name for table in TABLES if not table.final)
+"""Machines that never end: few keys each, however old the database."""
+
+_MOVES = (
+    "SELECT t.id, t.at, t.machine, t.key, t.source, t.trigger, t.dest, t.reason, t.seq,"
+    " lower(hex(substr(t.hash, 1, 6))) FROM transition t"
+)
+
+
+class Move(Struct, frozen=True):
+    """One transition; ``at`` is market ms UTC, ``head`` the chain's hash in twelve digits."""
+
+    id: int
+    at: int
+    machine: str
+    key: str
+    source: str
+    trigger: str
+    dest: str
+    reason: str
+    seq: int
+    head: str
+
+
+class Standing(Struct, frozen=True):
+    """Where a machine stands, since when (market ms UTC), and why."""
+
+    machine: str
+    key: str
+    state: str
+    version: int
+    since: int
+    reason: str
+
+
+class OpenPosition(Struct, frozen=True):
+    """A position as the bot knows it; numbers are decimals as text."""
+
+    symbol: str
+    side: str
+    qty: str
+    entry: str
+    stop: str | None
+    take: str | None
+    stop_held: bool
+    state: str | None
+    opened: str
+
+
+class EquityMark(Struct, frozen=True):
+    """The account when it was last marked: quote units as text, fractions of 1, market ms UTC."""
+
+    at: int
+    equity: str
+    cash: str
+    peak: str
+    day_start: str
+    drawdown: float
+    day_loss: float
+
+
+class Doubt(Struct, frozen=True):
+    """An order whose outcome is not known."""
+
+    order: str
+    symbol: str
+    reason: str
+
+
+class Epoch(Struct, frozen=True):
+    """A restore: the backup that took the place of the database, by whom, and why."""
+
+    seq: int
+    at: int
+    body: str
+
+
+def moves_after(connection: Connection, after: int, machine: str = "") -> list[Move]:
+    """Return the transitions after an id, oldest first."""
+    rows = connection.execute(
+        f"{_MOVES} WHERE t.id > ? AND ? IN ('', t.machine) ORDER BY t.id",  # noqa: S608
+        (after, machine),
+    )
+    return [Move(*row) for row in rows]
+
+
+def last_moves(connection: Connection, count: int, machine: str = "") -> list[Move]:
+    """Return the newest transitions, oldest first."""
+    rows = connection.execute(
+        f"{_MOVES} WHERE ? IN ('', t.machine) ORDER BY t.id DESC LIMIT ?",  # noqa: S608
+        (machine, count),
+    )
+    return [Move(*row) for row in rows][::-1]
+
+
+def head_id(connection: Connection) -> int:
+    """Return the id of the newest transition, 0 if there is none."""
+    found = connection.execute("SELECT max(id) FROM transition").fetchone()
+    return int(found[0] or 0)
+
+
+def standings(connection: Connection, *names: str) -> list[Standing]:
+    """Return where the named machines stand."""
+    marks = ", ".join("?" * len(names))
+    rows = connection.execute(
+        "SELECT machine, key, state, version, since, reason FROM instance"
+        f" WHERE machine IN ({marks}) ORDER BY machine, key",  # noqa: S608
+        names,
+    )
+    return [Standing(*row) for row in rows]
+
+
+def open_positions(connection: Connection) -> list[OpenPosition]:
+    """Return what is open."""
+    rows = connection.execute(
+        "SELECT symbol, side, qty, entry, stop, take, stop_held, state, opened"
+        " FROM open_positions ORDER BY symbol"
+    )
+    return [OpenPosition(*row[:6], bool(row[6]), *row[7:]) for row in rows]
+
+
+def equity(connection: Connection) -> EquityMark | None:
+    """Return the newest mark of the account."""
+    row = connection.execute(
+        "SELECT at, equity, cash, peak, day_start, drawdown, day_loss FROM equity"
+        " ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    return EquityMark(*row) if row else None
+
+
+def doubts(connection: Connection) -> list[Doubt]:
+    """Return the orders whose outcome is not known."""
+    rows = connection.execute(
+        "SELECT client_order, coalesce(symbol, ''), reason FROM order_history"
+        " WHERE state = 'UNKNOWN'"
+    )
+    return [Doubt(*row) for row in rows]
+
+
+def run_state(connection: Connection, run: str) -> tuple[str, str] | None:
+    """Return ``(state, reason)`` of a command, or None if the database does not know it."""
+    row = connection.execute(
+        "SELECT state, reason FROM instance WHERE machine = 'run' AND key = ?", (run,)
+    ).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def epochs(connection: Connection) -> list[Epoch]:
+    """Return every restore of this database."""
+    rows: Any = connection.execute(
+        "SELECT seq, at, body FROM journal WHERE kind = 'Restored' ORDER BY seq"
+    )
+    return [Epoch(*row) for row in rows]

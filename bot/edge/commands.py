@@ -1,0 +1,172 @@
+"""The command socket: operators ask over a Unix socket, and the kernel says who they are.
+
+One JSON object a line. ``{"op":"do","id","verb","args","reason","ttl"}`` is answered by a line each
+time the command's run moves; ``{"op":"watch","after"}`` streams every committed transition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from bot.edge.text import safe_text
+
+LINE_BYTES_MAX = 16_384
+CLIENTS_MAX = 32
+WAITING_MAX = 10_000
+FINAL = frozenset({"DONE", "REFUSED", "FAILED", "ESCALATED", "EXPIRED"})
+
+
+class Request(Struct, forbid_unknown_fields=True):
+    """A line from a client. ``ttl``: seconds it is good for, 0 for ever."""
+
+    op: str
+    id: str = ""
+    verb: str = ""
+    args: dict[str, str] = {}
+    reason: str = ""
+    ttl: float = 30
+    after: int = 0
+
+
+class Caller(Struct, frozen=True):
+    """Who is at the other end, by the kernel's word."""
+
+    uid: int
+    pid: int
+    name: str
+
+
+class Commands:
+    """Listens at ``path``. ``accept(request, caller)`` posts a command; it returns why not, or None.
+
+    ``past(after)`` returns the committed transitions after an id, as the lines to stream.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        accept: Callable[[Request, Caller], str | None],
+        past: Callable[[int], list[dict[str, Any]]],
+    ) -> None:
+        self.path, self.accept, self.past = path, accept, past
+        self._server: asyncio.Server | None = None
+        self._watchers: set[asyncio.Queue[dict[str, Any]]] = set()
+        self._clients = 0
+
+    async def open(self) -> None:
+        """Listen; the group may connect, others may not. Raises OSError."""
+        self.path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:  # a socket's path has 107 bytes at most: the folder's descriptor makes any path short
+            listener.bind(f"/proc/self/fd/{folder}/{self.path.name}")
+        finally:
+            os.close(folder)
+        os.chmod(self.path, 0o660)
+        self._server = await asyncio.start_unix_server(
+            self._serve, sock=listener, limit=LINE_BYTES_MAX
+        )
+
+    async def close(self) -> None:
+        """Stop listening and remove the socket."""
+        if self._server is not None:
+            self._server.close()
+        self.path.unlink(missing_ok=True)
+
+    def publish(self, lines: list[dict[str, Any]]) -> None:
+        """Stream committed transitions to everyone who watches."""
+        for watcher in list(self._watchers):
+            for line in lines:
+                if watcher.qsize() >= WAITING_MAX:
+                    self._watchers.discard(watcher)  # too slow: it reconnects and asks for the past
+                    break
+                watcher.put_nowait(line)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients += 1
+        try:
+            if self._clients > CLIENTS_MAX:
+                await _send(
+                    writer, {"error": f"expected at most {CLIENTS_MAX} clients, found more"}
+                )
+                return
+            line = await reader.readline()
+            request = msgspec.json.decode(line, type=Request)
+            await self._answer(request, writer)
+        except (msgspec.DecodeError, ValueError) as error:
+            await _send(
+                writer, {"error": f"expected one JSON request a line: {safe_text(str(error))}"}
+            )
+        except (ConnectionError, TimeoutError):
+            pass  # the client left; what it asked for goes on
+        finally:
+            self._clients -= 1
+            writer.close()
+
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        watcher: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._watchers.add(watcher)
+        try:
+            if request.op == "watch":
+                await self._watch(request.after, watcher, writer)
+            elif request.op == "do":
+                await self._do(request, watcher, writer)
+            else:
+                await _send(
+                    writer, {"error": f"op: expected do or watch, found {safe_text(request.op)!r}"}
+                )
+        finally:
+            self._watchers.discard(watcher)
+
+    async def _watch(
+        self, after: int, watcher: asyncio.Queue[dict[str, Any]], writer: asyncio.StreamWriter
+    ) -> None:
+        sent = after
+        for line in await asyncio.to_thread(self.past, after):
+            await _send(writer, line)
+            sent = line["id"]
+        while watcher in self._watchers or not watcher.empty():
+            line = await watcher.get()
+            if line["id"] > sent:
+                await _send(writer, line)
+
+    async def _do(
+        self, request: Request, watcher: asyncio.Queue[dict[str, Any]], writer: asyncio.StreamWriter
+    ) -> None:
+        why = self.accept(request, _caller(writer))
+        if why:
+            await _send(writer, {"error": why})
+            return
+        while True:
+            line = await watcher.get()
+            if line["machine"] == "run" and line["key"] == request.id:
+                await _send(
+                    writer, {"run": request.id, "state": line["dest"], "reason": line["reason"]}
+                )
+                if line["dest"] in FINAL:
+                    return
+
+
+def _caller(writer: asyncio.StreamWriter) -> Caller:
+    raw = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    pid, uid, _ = struct.unpack("3i", raw)
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = f"uid {uid}"
+    return Caller(uid, pid, name)
+
+
+async def _send(writer: asyncio.StreamWriter, line: dict[str, Any]) -> None:
+    writer.write(msgspec.json.encode(line) + b"\n")
+    await asyncio.wait_for(writer.drain(), 10)

@@ -1,0 +1,163 @@
+"""Carries effects out after COMMIT, one task each; every outcome comes back as events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from bot.core import effects
+from bot.core.events import (
+    Absent,
+    Backfilled,
+    Delivered,
+    Event,
+    OrderReported,
+    PositionReported,
+    Undelivered,
+)
+from bot.core.turn import Dispatch
+from bot.core.values import VenueOrder
+from bot.edge.notify import Notifier
+from bot.edge.venues.bybit import Bybit
+from bot.engine.gate import Gate
+from bot.engine.reactor import Point, Probe
+from bot.errors import BotError
+
+CONCURRENT_MAX = 32
+PROOF_MARGIN_SECONDS = 1.5
+
+
+class Runner:
+    """Runs dispatches against the world outside. ``post`` takes the resulting events."""
+
+    def __init__(
+        self,
+        venue: Bybit,
+        gate: Gate,
+        notifier: Notifier,
+        *,
+        post: Callable[[Event], None],
+        reference: Callable[[], str],
+        leave: Callable[[str], None],
+        probe: Probe,
+    ) -> None:
+        self.venue, self.gate, self.notifier = venue, gate, notifier
+        self.post, self.reference, self.leave, self.probe = post, reference, leave, probe
+        self.in_flight: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(CONCURRENT_MAX)
+        self._kinds: dict[type, Callable[[Dispatch], Awaitable[list[Event]]]] = {
+            effects.Submit: self.gate.send,
+            effects.Cancel: self._cancel,
+            effects.Protect: self._protect,
+            effects.Inquire: self._inquire,
+            effects.Reconcile: self._reconcile,
+            effects.Backfill: self._backfill,
+            effects.Leverage: self._leverage,
+            effects.Notify: self._notify,
+            effects.ClearHalt: self._clear_halt,
+            effects.Exit: self._exit,
+        }
+
+    def start(self, dispatches: Sequence[Dispatch]) -> None:
+        """Begin to carry effects out; orders go first. Called on the event loop."""
+        for dispatch in sorted(dispatches, key=lambda d: not isinstance(d.effect, effects.Submit)):
+            task = asyncio.get_running_loop().create_task(self._run(dispatch))
+            self.in_flight.add(task)
+            task.add_done_callback(self.in_flight.discard)
+
+    async def _run(self, dispatch: Dispatch) -> None:
+        async with self._slots:
+            self.probe(Point.SENDING)
+            try:
+                outcome = await self._kinds[type(dispatch.effect)](dispatch)
+            except BotError as error:
+                reason = f"{type(error).__name__}: {error}"[:300]
+                outcome = [Undelivered(at=self._now(), effect=dispatch.id, reason=reason)]
+            self.probe(Point.SENT)
+            for event in outcome:
+                self.post(event)
+            self.probe(Point.OUTCOME)
+
+    def _now(self) -> int:
+        return self.venue.clock.now()
+
+    def _delivered(self, dispatch: Dispatch, *events: Event) -> list[Event]:
+        return [*events, Delivered(at=self._now(), effect=dispatch.id)]
+
+    # -- one method an effect ----------------------------------------------------------------------
+
+    async def _cancel(self, dispatch: Dispatch) -> list[Event]:
+        effect: effects.Cancel = dispatch.effect
+        await self.venue.cancel(effect.order, effect.symbol)
+        row = await self.venue.find(effect.order, effect.symbol)
+        return self._delivered(dispatch, *([OrderReported(at=self._now(), row=row)] if row else ()))
+
+    async def _protect(self, dispatch: Dispatch) -> list[Event]:
+        effect: effects.Protect = dispatch.effect
+        position = self.gate.world().positions.get(effect.symbol)
+        if position is None or not position.qty or position.stop != effect.stop:
+            return self._delivered(dispatch)  # closed, or under another stop, since it was decided
+        await self.venue.protect(effect.symbol, effect.stop, effect.take)
+        seen = [p for p in await self.venue.positions() if p.symbol == effect.symbol]
+        return self._delivered(dispatch, *(PositionReported(at=self._now(), position=p) for p in seen))
+
+    async def _inquire(self, dispatch: Dispatch) -> list[Event]:
+        """Only the venue's word ends a doubt: the order's row, or its absence once it is too late."""
+        effect: effects.Inquire = dispatch.effect
+        asked_at = self._now()
+        row = await self.venue.find(effect.order, effect.symbol)
+        if row is not None:
+            why = self._why_foreign(effect.order, row)
+            if why:
+                return [Undelivered(at=self._now(), effect=dispatch.id, reason=why)]
+            return self._delivered(dispatch, OrderReported(at=self._now(), row=row))
+        margin = self.venue.clock.real_ms(PROOF_MARGIN_SECONDS)
+        too_late_at = effect.sent_at + self.venue.rest.recv_window_ms + margin
+        if asked_at < too_late_at:
+            reason = f"not there yet; it could be accepted for {(too_late_at - asked_at) / 1000:.1f} s more"
+            return [Undelivered(at=self._now(), effect=dispatch.id, reason=reason)]
+        reason = "the venue does not have it, and its request can no longer be accepted"
+        return self._delivered(dispatch, Absent(at=self._now(), order=effect.order, reason=reason))
+
+    def _why_foreign(self, key: str, row: VenueOrder) -> str | None:
+        """Tell why the venue's row under our id is not our order, or None."""
+        order = self.gate.world().orders.get(key)
+        if order is None or (row.symbol, row.side) == (order.symbol, order.side) and row.qty == order.qty:
+            return None
+        return f"expected {order.side} {order.qty:f} {order.symbol} under this id, found {row.side} {row.qty:f} {row.symbol}"
+
+    async def _reconcile(self, dispatch: Dispatch) -> list[Event]:
+        effect: effects.Reconcile = dispatch.effect
+        margin = self.venue.clock.real_ms(10)  # executions may become readable late; each is booked once
+        found = await self.venue.account(effect.orders, max(0, effect.since - margin))
+        slack = self.venue.clock.real_ms(0.1)
+        return self._delivered(dispatch, replace(found, as_of=found.as_of - slack))
+
+    async def _backfill(self, dispatch: Dispatch) -> list[Event]:
+        effect: effects.Backfill = dispatch.effect
+        candles = await self.venue.candles(effect.symbol, effect.after, effect.limit)
+        filled = Backfilled(at=self._now(), symbol=effect.symbol, candles=candles, source="bybit")
+        return self._delivered(dispatch, filled)
+
+    async def _leverage(self, dispatch: Dispatch) -> list[Event]:
+        await self.venue.leverage(self.gate.world().positions, dispatch.effect.leverage)
+        return self._delivered(dispatch)
+
+    async def _notify(self, dispatch: Dispatch) -> list[Event]:
+        effect: effects.Notify = dispatch.effect
+        reference = f"{dispatch.id} {self.reference()}"
+        await self.notifier.send(effect.severity, effect.text, reference, dispatch.again)
+        return self._delivered(dispatch)
+
+    async def _clear_halt(self, dispatch: Dispatch) -> list[Event]:
+        self.gate.halt.clear()
+        return self._delivered(dispatch)
+
+    async def _exit(self, dispatch: Dispatch) -> list[Event]:
+        self.leave(dispatch.effect.reason)
+        return self._delivered(dispatch)
+
+

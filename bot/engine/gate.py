@@ -1,0 +1,67 @@
+"""The gate: the one place from which an order leaves, asked again right before the socket write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bot.core.effects import Submit
+from bot.core.events import Accepted, Delivered, Doubted, Event, NotSent, Rejected, Undelivered
+from bot.core.machine import Level
+from bot.core.permission import lowered
+from bot.core.turn import Dispatch
+from bot.core.world import World
+from bot.edge.files import Halt
+from bot.edge.venues.bybit import Bybit
+from bot.edge.venues.codes import Kind
+from bot.edge.venues.send import Outcome, send_order
+from bot.engine.latch import Latch
+
+
+class Gate:
+    """Sends orders through ``venue``; entries only if nothing forbids them at this very moment."""
+
+    def __init__(self, venue: Bybit, halt: Halt, latch: Latch, world: Callable[[], World]) -> None:
+        self.venue, self.halt, self.latch, self.world = venue, halt, latch, world
+
+    def why_not(self, submit: Submit) -> str | None:
+        """Tell why an order may not leave now, or None. Exits are never refused."""
+        if submit.reduce_only:
+            return None
+        now = self.venue.clock.now()
+        if submit.expires_at is not None and now > submit.expires_at:
+            return f"its time was over {(now - submit.expires_at) / 1000:.1f} s ago"
+        mark = self.halt.is_set()
+        if mark:
+            return f"HALT set by {mark[0]}: {mark[1]}"
+        if self.latch.reason:
+            return f"entries are latched off: {self.latch.reason}"
+        return next(
+            (why for level, why in lowered(self.world(), submit.symbol) if level < Level.REDUCED), None
+        )
+
+    async def send(self, dispatch: Dispatch) -> list[Event]:
+        """Send an order once; return what became of the request as events."""
+        submit: Submit = dispatch.effect
+        why = self.why_not(submit)
+        if why:
+            return self._not_sent(dispatch, why)
+        return self._events(dispatch, await send_order(self.venue, submit))
+
+    def _events(self, dispatch: Dispatch, outcome: Outcome) -> list[Event]:
+        at, order = self.venue.clock.now(), dispatch.effect.order
+        delivered = Delivered(at=at, effect=dispatch.id)
+        if outcome.kind is Kind.ACK:
+            return [Accepted(at=at, order=order, venue_id=outcome.venue_id), delivered]
+        if outcome.kind is Kind.REJECTED:
+            return [Rejected(at=at, order=order, code=outcome.code, reason=outcome.reason), delivered]
+        if outcome.kind is Kind.NOT_SENT:
+            return self._not_sent(dispatch, outcome.reason)
+        reason = f"{outcome.kind.name}: {outcome.reason}"
+        return [Doubted(at=at, order=order, reason=reason), delivered]
+
+    def _not_sent(self, dispatch: Dispatch, why: str) -> list[Event]:
+        at = self.venue.clock.now()
+        return [
+            NotSent(at=at, order=dispatch.effect.order, reason=why),
+            Undelivered(at=at, effect=dispatch.id, reason=why, final=True),
+        ]

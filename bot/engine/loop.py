@@ -1,0 +1,140 @@
+"""The reactor's thread: takes what waits, turns, hands the effects over, and beats its heart.
+
+It is only a shell: everything that decides is in the reactor. A transaction that failed cleanly
+is tried again in order, with entries latched off; one whose outcome is unknown ends the process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from bot.core.events import Event, Latched, StorageChecked
+from bot.core.permission import entry_level
+from bot.core.world import World
+from bot.edge.clock import monotonic_ns, wall_ms
+from bot.engine.inbox import Inbox
+from bot.engine.latch import Latch
+from bot.engine.reactor import Committed, Point, Reactor
+from bot.errors import StoreBusy
+from bot.store import chain, snapshots
+
+BEAT_SECONDS = 1.0
+RETRY_SECONDS = 0.2
+
+
+class Hooks(Struct, frozen=True):
+    """What the thread calls: after each COMMIT, at each heartbeat, and when it must end."""
+
+    committed: Callable[[Committed], None]
+    beat: Callable[[Mapping[str, Any]], None]
+    fatal: Callable[[BaseException], None]
+
+
+class Loop(threading.Thread):
+    """Turns until ``finish``; then writes a snapshot and a checkpoint."""
+
+    def __init__(
+        self, reactor: Reactor, inbox: Inbox, latch: Latch, hooks: Hooks, *, batch_max: int, build: str
+    ) -> None:
+        super().__init__(name="reactor", daemon=True)
+        self.reactor, self.inbox, self.latch, self.hooks = reactor, inbox, latch, hooks
+        self.batch_max, self.build = batch_max, build
+        self.turns = 0
+        self.events = 0
+        self._ending = threading.Event()
+        self._snapshot_seq = reactor.world.seq
+        self._beat_ns = 0
+
+    @property
+    def world(self) -> World:
+        """The committed world; safe to read from any thread, because it is replaced, not changed."""
+        return self.reactor.world
+
+    def finish(self) -> None:
+        """End after the present turn, and wait for it."""
+        self._ending.set()
+        self.join()
+
+    def run(self) -> None:
+        """Turn, until asked to end or until going on would not be safe."""
+        try:
+            while not self._ending.is_set():
+                batch = self.inbox.take(self.batch_max, BEAT_SECONDS / 2)
+                if batch:
+                    self._turn(batch)
+                self._beat()
+            self._leave()
+        except BaseException as error:
+            self.hooks.fatal(error)
+
+    def _turn(self, batch: list[Event]) -> None:
+        try:
+            committed = self.reactor.turn(self._with_latch(batch))
+        except StoreBusy as error:
+            self.latch.tighten(f"the database could not be written: {error}")
+            self.inbox.put_back(batch)
+            self._ending.wait(RETRY_SECONDS)
+            return
+        self.turns += 1
+        self.events += len(batch)
+        self.latch.settle(committed.world)
+        self.hooks.committed(committed)
+        if committed.world.seq - self._snapshot_seq >= committed.world.settings.storage.snapshot_events:
+            self._snapshot()
+
+    def _with_latch(self, batch: list[Event]) -> list[Event]:
+        """Write the latch down first, as soon as anything can be written."""
+        if self.latch.reason is None:
+            return batch
+        at = batch[0].at
+        fault = StorageChecked(at=at, free_mb=2**40, fault=self.latch.reason)
+        return [Latched(at=at, reason=self.latch.reason), fault, *batch]
+
+    def _snapshot(self) -> None:
+        world, wall = self.reactor.world, wall_ms()
+        try:
+            snapshots.save(self.reactor.writer, world, wall, self.build)
+            self.reactor.probe(Point.SNAPSHOT)
+            snapshots.prune(self.reactor.writer, wall, world.settings.storage.journal_days)
+        except StoreBusy:
+            return  # the journal has it all; the next turn tries again
+        self._snapshot_seq = world.seq
+
+    def _beat(self) -> None:
+        now = monotonic_ns()
+        if now - self._beat_ns < BEAT_SECONDS * 1e9:
+            return
+        self._beat_ns = now
+        self.hooks.beat(vital_signs(self.reactor, self.latch))
+
+    def _leave(self) -> None:
+        """Write everything down and leave the file so that read-only users can open it."""
+        self._snapshot()
+        self.reactor.writer.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self._beat_ns = 0
+        self._beat()
+
+
+def vital_signs(reactor: Reactor, latch: Latch) -> dict[str, Any]:
+    """Return what the heartbeat file says."""
+    world, writer = reactor.world, reactor.writer
+    return {
+        "at": world.at,
+        "seq": writer.seq,
+        "head_id": writer.head_id,
+        "head": chain.short(writer.head),
+        "process": world.state("process"),
+        "guard": world.state("guard"),
+        "kill": world.state("kill"),
+        "hold": world.state("hold"),
+        "level": entry_level(world).name,
+        "latch": latch.reason or "",
+        "equity": f"{world.account.equity:f}",
+        "speed": world.rate,
+        "instance": world.instance,
+        "epoch": world.epoch,
+    }

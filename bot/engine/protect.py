@@ -1,0 +1,51 @@
+"""Protect-only: a boot that cannot use its database sees to the stops and waits for a person."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from bot.edge.clock import MarketClock
+from bot.edge.files import Halt
+from bot.edge.venues.bybit import Bybit
+from bot.engine.boot import Paths
+from bot.panic import panic
+
+if TYPE_CHECKING:
+    from bot.engine.service import Venue
+
+EXIT_PROTECTED = 75
+AGAIN_SECONDS = 60.0
+
+
+async def protect_only(where: Venue, paths: Paths, why: str) -> int:
+    """Cancel entries and see that every position has a stop, again each minute, until stopped.
+
+    Nothing is opened and no decision is made. Ends with 75, so that a service manager tries a
+    whole boot again; ``panic.jsonl`` tells that boot what was done.
+    """
+    clock = MarketClock()
+    venue = Bybit(where.rest_url, where.ws_url, where.key, where.secret, clock=clock)
+    await venue.open()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    reason = f"protect-only: {why}"
+    print(
+        f"{reason}\nEntries are cancelled, stops are kept. Mend the disk or restore a backup"
+        " (python -m bot restore), then start again; Ctrl-C ends this.",
+        file=sys.stderr,
+        flush=True,
+    )
+    while not stopped.is_set():
+        for line in await panic(venue, Halt(paths.halt), paths.panic, False, "boot", reason, None):
+            print(line, file=sys.stderr, flush=True)
+        try:
+            async with asyncio.timeout(AGAIN_SECONDS):
+                await stopped.wait()
+        except TimeoutError:
+            continue
+    await venue.close()
+    return EXIT_PROTECTED

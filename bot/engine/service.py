@@ -1,0 +1,374 @@
+"""The headless process: puts store, reactor, venue, and operator together, and takes them apart.
+
+The composition root. Senses run on the asyncio loop and post events; the reactor's thread commits
+them and hands the effects back. It ends through one safe shutdown, whoever asks for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from bot.config import Config, Loaded
+from bot.core.events import (
+    ClockJumped,
+    Commanded,
+    Event,
+    StopAsked,
+    StorageChecked,
+    Ticked,
+    VenueConnected,
+)
+from bot.edge import embedded
+from bot.edge.clock import MarketClock
+from bot.edge.commands import Caller, Commands, Request
+from bot.edge.files import Halt, Heartbeat
+from bot.edge.host import free_mb, sd_notify
+from bot.edge.notify import Notifier
+from bot.edge.venues.bybit import Bybit
+from bot.edge.venues.frames import Marks
+from bot.edge.venues.stream import private_stream, public_stream
+from bot.engine import boot
+from bot.engine.build import build_id
+from bot.engine.effects import Runner
+from bot.engine.gate import Gate
+from bot.engine.inbox import Inbox
+from bot.engine.latch import Latch
+from bot.engine.loop import Hooks, Loop
+from bot.engine.protect import protect_only
+from bot.engine.reactor import Committed, Probe, no_probe
+from bot.engine.screen import Screen, summary
+from bot.errors import BotError, Retryable, StoreBusy, StoreFatal
+from bot.store import chain
+from bot.store.database import open_reader
+
+EXIT_OK, EXIT_RESTART = 0, 75
+CLOCK_EVERY_SECONDS = 10.0
+STORAGE_EVERY_SECONDS = 30.0
+TICK_SECONDS_MIN = 0.1
+VENUE_PATIENCE_SECONDS = 3.0
+
+
+class Venue(Struct, frozen=True):
+    """Where the venue is, and the embedded exchange if this process is to stop it."""
+
+    rest_url: str
+    ws_url: str
+    ws_public_url: str
+    key: str
+    secret: str
+    child: embedded.Endpoint | None = None
+
+
+def run(loaded: Loaded, state: Path, seconds: float | None = None, probe: Probe = no_probe) -> int:
+    """Run until stopped; return the exit code. Raises LeaseHeld, ConfigError, and other BotErrors."""
+    paths = boot.Paths(state)
+    lease = boot.take_lease(paths.state)
+    try:
+        return asyncio.run(_main(loaded, paths, seconds, probe))
+    finally:
+        del lease  # the kernel frees it with the process: nothing is closed that SQLite still uses
+
+
+async def _main(loaded: Loaded, paths: boot.Paths, seconds: float | None, probe: Probe) -> int:
+    """Boot, or protect what is open if the database cannot be used."""
+    where = asyncio.create_task(find_venue(loaded.config, paths.folder))
+    try:
+        booted = await asyncio.to_thread(boot.open_state, paths.state)
+    except (StoreBusy, StoreFatal) as error:
+        print(f"state.db cannot be used: {error}", file=sys.stderr)
+        return await protect_only(await where, paths, str(error))
+    service = Service(loaded, paths, booted, await where, probe)
+    return await service.serve(seconds)
+
+
+async def find_venue(config: Config, folder: Path) -> Venue:
+    """Return the venue's address; with no configuration, start or find the embedded exchange."""
+    venue = config.venue
+    if venue.env != "embedded":
+        public = venue.ws_public_url or venue.ws_url
+        return Venue(venue.rest_url, venue.ws_url, public, venue.key, venue.secret)
+    flags = [flag for path in config.exchange.replay for flag in ("--replay", path)]
+    if config.exchange.symbols:
+        flags += ["--symbols", ",".join(config.exchange.symbols)]
+    child = await embedded.start(folder, config.exchange.seed, config.exchange.speed, flags)
+    return Venue(child.rest_url, child.ws_url, child.ws_url, child.key, child.secret, child)
+
+
+class Service:
+    """One run of the bot."""
+
+    def __init__(
+        self, loaded: Loaded, paths: boot.Paths, booted: boot.Booted, where: Venue, probe: Probe
+    ) -> None:
+        self.loaded, self.paths, self.booted, self.where = loaded, paths, booted, where
+        settings = loaded.config.settings
+        self.clock = MarketClock(booted.world.at or None, jump_ms=settings.feed.clock_jump_ms)
+        self.venue = Bybit(where.rest_url, where.ws_url, where.key, where.secret, clock=self.clock)
+        self.inbox = Inbox(loaded.config.store.queue_max)
+        self.latch, self.halt, self.marks = Latch(), Halt(paths.halt), Marks()
+        self.reactor = boot.build_reactor(booted, settings, probe=probe)
+        self.heartbeat = Heartbeat(paths.heartbeat)
+        self.loop = Loop(
+            self.reactor,
+            self.inbox,
+            self.latch,
+            Hooks(self._committed, self._beat, self._fatal),
+            batch_max=loaded.config.store.batch_max,
+            build=build_id(),
+        )
+        self.runner = Runner(
+            self.venue,
+            Gate(self.venue, self.halt, self.latch, lambda: self.loop.world),
+            Notifier(loaded.config.notify.urls),
+            post=self.post,
+            reference=lambda: f"#{booted.writer.head_id} {chain.short(booted.writer.head)}",
+            leave=self._leave,
+            probe=probe,
+        )
+        self.commands = Commands(paths.socket, self._command, self._past)
+        self.screen = Screen(paths.state)
+        self.exit_code: asyncio.Future[int] | None = None
+        self.asyncio_loop = asyncio.get_running_loop()
+
+    # -- life --------------------------------------------------------------------------------------
+
+    async def serve(self, seconds: float | None) -> int:
+        """Run every sense until the exit code is known, then leave safely."""
+        self.exit_code = self.asyncio_loop.create_future()
+        await self.venue.open()
+        await self._follow_clock_once()
+        for event in boot.first_events(
+            self.booted, self.paths, self.loaded.config.settings, self.loaded.hash, self.clock.now()
+        ):
+            self.post(event)
+        self.loop.start()
+        await self.commands.open()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.asyncio_loop.add_signal_handler(number, self.stop, number.name)
+        if seconds is not None:
+            self.asyncio_loop.call_later(seconds, self.stop, f"--for {seconds:g}s is over")
+        tasks = [asyncio.create_task(sense) for sense in self._senses()]
+        for task in tasks:
+            task.add_done_callback(self._sense_ended)
+        try:
+            code = await self.exit_code
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return await self._shut(code)
+
+    def _senses(self):  # type: ignore[no-untyped-def]
+        yield self._connect()
+        yield self._ticking()
+        yield self._watch_clock()
+        yield self._watch_storage()
+        yield self.screen.live(lambda: self.loop.world, lambda: self.latch.reason)
+
+    async def _shut(self, code: int) -> int:
+        """Finish what is in flight, write the last snapshot, and say what stands."""
+        sd_notify("STOPPING=1")
+        await self.commands.close()
+        if self.loop.is_alive():
+            if self.runner.in_flight:
+                await asyncio.wait(self.runner.in_flight, timeout=5)
+            await asyncio.to_thread(self.loop.finish)
+        await self.venue.close()
+        if self.where.child is not None and code == EXIT_OK:
+            await self._stop_child(self.where.child)
+        self.screen.close()
+        if code == EXIT_OK:
+            print(summary(self.booted.writer.connection, self.loop.world, self.loop.events, self.loop.turns))
+        return code
+
+    async def _stop_child(self, child: embedded.Endpoint) -> None:
+        try:
+            await embedded.stop(child)
+        except BotError as error:
+            print(f"the embedded exchange did not stop: {error}", file=sys.stderr)
+
+    def stop(self, cause: str) -> None:
+        """Ask for the safe shutdown; a second ask changes nothing."""
+        self.post(StopAsked(at=self.clock.now(), cause=cause))
+
+    def _leave(self, reason: str) -> None:
+        self._end(EXIT_OK)
+
+    def _end(self, code: int) -> None:
+        if self.exit_code is not None and not self.exit_code.done():
+            self.exit_code.set_result(code)
+
+    def _sense_ended(self, task: asyncio.Task[None]) -> None:
+        """A sense that fails is a fault of the program: end, and let recovery take over."""
+        if not task.cancelled() and task.exception() is not None:
+            self._fatal(task.exception())
+
+    def _fatal(self, error: BaseException | None) -> None:
+        """End at once: the outcome of a commit is not known, or the program is broken."""
+        traceback.print_exception(error)
+        print(f"ending: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        if self.latch.reason:
+            self._mark_halt(self.latch.reason)
+        os._exit(EXIT_RESTART)
+
+    def _mark_halt(self, reason: str) -> None:
+        """A tightening that could not be committed is left as a mark that the next boot reads."""
+        try:
+            self.halt.set("bot", reason)
+        except Retryable as error:
+            print(f"the HALT mark could not be set: {error}", file=sys.stderr, flush=True)
+
+    # -- events and commits ------------------------------------------------------------------------
+
+    def post(self, event: Event) -> None:
+        """Give the reactor an event; from any thread."""
+        self.inbox.put(event)
+
+    def _committed(self, committed: Committed) -> None:
+        """After COMMIT, on the reactor's thread."""
+        self.asyncio_loop.call_soon_threadsafe(self._after_commit, committed)
+
+    def _after_commit(self, committed: Committed) -> None:
+        self.runner.start(committed.dispatches)
+        self.commands.publish([_line(entry) for entry in committed.entries])
+        if any(step.machine == "process" and step.dest == "BOOT" for _, _, step in committed.entries):
+            boot.panic_was_read(self.paths)
+        if any(step.machine == "process" and step.dest == "RUNNING" for _, _, step in committed.entries):
+            sd_notify("READY=1")
+
+    def _beat(self, signs: Mapping[str, Any]) -> None:
+        """Each second, on the reactor's thread: only a turning reactor looks alive."""
+        try:
+            self.heartbeat.write(signs)
+        except Retryable as error:
+            self.latch.tighten(str(error))
+        sd_notify(f"WATCHDOG=1\nSTATUS={signs['process']} {signs['level']} head #{signs['head_id']} {signs['head']}")
+
+    # -- senses ------------------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        """Reach the venue, however long that takes, and keep its streams up."""
+        config = self.loaded.config
+        while True:
+            try:
+                await self._follow_clock_once()
+                found = await self.venue.instruments(config.settings.market.symbols)
+                break
+            except BotError as error:
+                self.screen.say(f"the venue does not answer: {error}")
+                await asyncio.sleep(1)
+        instruments = found[: config.settings.market.symbols_max]
+        symbols = [i.symbol for i in instruments]
+        self.post(VenueConnected(at=self.clock.now(), rate=self.clock.rate, instruments=instruments))
+        public_venue = self.venue
+        if self.where.ws_public_url != self.where.ws_url:
+            public_venue = Bybit(
+                self.where.rest_url, self.where.ws_public_url, self.where.key, self.where.secret, clock=self.clock
+            )
+        async with asyncio.TaskGroup() as streams:
+            streams.create_task(public_stream(public_venue, symbols, self.marks, self.post).run())
+            streams.create_task(private_stream(self.venue, symbols, self.post).run())
+
+    async def _ticking(self) -> None:
+        """Post a tick each second of market time, at most ten a real second."""
+        while True:
+            await asyncio.sleep(max(TICK_SECONDS_MIN, 1.0 / self.clock.rate))
+            self.post(Ticked(at=self.clock.now(), marks=self.marks.take()))
+
+    async def _watch_clock(self) -> None:
+        while True:
+            await asyncio.sleep(CLOCK_EVERY_SECONDS)
+            await self._follow_clock_once()
+
+    async def _follow_clock_once(self) -> None:
+        """Follow the venue's clock; a venue that does not answer in time is left for later."""
+        try:
+            async with asyncio.timeout(VENUE_PATIENCE_SECONDS):
+                jump = await self.venue.sync_clock()
+        except (Retryable, TimeoutError):
+            return
+        if jump:
+            self.post(ClockJumped(at=self.clock.venue_ms(), by_ms=jump))
+
+    async def _watch_storage(self) -> None:
+        """Measure the disk; see that nobody took the files away from under the process."""
+        while True:
+            await asyncio.sleep(STORAGE_EVERY_SECONDS)
+            self.post(StorageChecked(at=self.clock.now(), free_mb=free_mb(self.paths.folder)))
+            orphan = orphaned(self.paths.state)
+            if orphan:
+                self.latch.tighten(f"{orphan} was removed while the bot runs: what is committed would be lost")
+                self._fatal(StoreFatal(self.latch.reason or ""))
+
+    # -- operator ----------------------------------------------------------------------------------
+
+    def _command(self, request: Request, caller: Caller) -> str | None:
+        """Post an operator's command; the answer is what its run becomes."""
+        if not request.id or len(request.id) > 64:
+            return f"id: expected 1 to 64 characters, found {len(request.id)}"
+        now = self.clock.now()
+        expires_at = now + self.clock.real_ms(request.ttl) if request.ttl else 0
+        self.post(
+            Commanded(
+                at=now,
+                id=request.id,
+                verb=request.verb,
+                args=request.args,
+                operator=caller.name,
+                identity="kernel",
+                reason=request.reason[:500],
+                expires_at=expires_at,
+            )
+        )
+        return None
+
+    def _past(self, after: int) -> list[dict[str, Any]]:
+        """Return committed transitions after an id, for a client that watches."""
+        reader = open_reader(self.paths.state, alive=True)
+        try:
+            rows = reader.execute(
+                "SELECT id, at, machine, key, version, source, trigger, dest, reason"
+                " FROM transition WHERE id > ? ORDER BY id LIMIT 100000",
+                (after,),
+            ).fetchall()
+        finally:
+            reader.close()
+        names = ("id", "at", "machine", "key", "version", "source", "trigger", "dest", "reason")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _line(entry: tuple[int, int, Any]) -> dict[str, Any]:
+    id_, at, step = entry
+    return {
+        "id": id_,
+        "at": at,
+        "machine": step.machine,
+        "key": step.key,
+        "version": step.version,
+        "source": step.source,
+        "trigger": step.trigger,
+        "dest": step.dest,
+        "reason": step.reason,
+    }
+
+
+def orphaned(state: Path) -> str | None:
+    """Return the name of a database file this process has open that was removed, or None."""
+    for entry in os.scandir("/proc/self/fd"):
+        try:
+            target = os.readlink(entry.path)
+        except OSError:
+            continue
+        if target.startswith(str(state)) and target.endswith(" (deleted)"):
+            return target.removesuffix(" (deleted)")
+    return None
+
