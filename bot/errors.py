@@ -2,7 +2,7 @@
 
 BotError
 ├── ConfigError           refuse to start: the configuration is wrong (exit 78)
-├── Refused               say no and go on: a command, a frame, or an order was not accepted (exit 3)
+├── Refused               say no and go on: a command or an order was not accepted (exit 3)
 │   └── LeaseHeld         another process is the writer of this database
 ├── NotRunning            the bot that should answer is not there (exit 5)
 ├── Retryable             try again later: the venue or the disk is busy

@@ -48,7 +48,8 @@ CREATE TABLE instance(
   state TEXT NOT NULL, version INTEGER NOT NULL, since INTEGER NOT NULL, reason TEXT NOT NULL,
   PRIMARY KEY(machine, key)
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX one_champion ON instance(machine) WHERE machine = 'model' AND state = 'CHAMPION';
+CREATE UNIQUE INDEX one_champion ON instance(machine)
+WHERE machine = 'model' AND state = 'CHAMPION';
 
 CREATE TABLE outbox(
   id TEXT PRIMARY KEY, seq INTEGER NOT NULL REFERENCES journal(seq),
@@ -145,7 +146,8 @@ FROM transition WHERE machine = 'kill';
 
 CREATE VIEW operator_actions AS
 SELECT datetime(j.at / 1000.0, 'unixepoch') AS at, datetime(j.wall / 1000.0, 'unixepoch') AS wall,
-       json_extract(j.body, '$.operator') AS operator, json_extract(j.body, '$.identity') AS identity,
+       json_extract(j.body, '$.operator') AS operator,
+       json_extract(j.body, '$.identity') AS identity,
        json_extract(j.body, '$.verb') AS verb, json_extract(j.body, '$.args') AS args,
        json_extract(j.body, '$.reason') AS reason, i.state AS outcome, i.reason AS why, j.seq
 FROM journal j LEFT JOIN instance i ON i.machine = 'run' AND i.key = json_extract(j.body, '$.id')

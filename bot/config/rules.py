@@ -97,6 +97,8 @@ def _exchange_rules(config: Config) -> Iterator[str]:
     for name in config.exchange.replay:
         if not Path(name).is_file():
             yield f"exchange.replay: expected a file at {name}, found none"
+    if config.exchange.live and config.exchange.replay:
+        yield "exchange.live: expected no exchange.replay beside it, found both"
     offered = config.exchange.symbols
     missing = [symbol for symbol in config.settings.market.symbols if symbol not in offered]
     if config.venue.env == "embedded" and offered and missing:

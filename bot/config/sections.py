@@ -60,11 +60,17 @@ class Venue(_Section, frozen=True):
 class Exchange(_Section, frozen=True):
     """The embedded exchange; unused unless ``venue.env`` is embedded."""
 
-    seed: Annotated[int, _number("Seed of the price generator.", 0, 2**31 - 1)] = 7
+    seed: Annotated[int, _number("Seed of the price generator.", 0, 2**31 - 1)] = 1988
     speed: Annotated[float, _number("Market seconds a real second.", 0.1, 3600)] = 60.0
     symbols: Annotated[
         tuple[str, ...], _text("Symbols it offers; empty means its own choice.")
     ] = ()
+    live: Annotated[
+        Literal["", "bybit"],
+        _text(
+            "Venue whose public stream gives the prices: paper trading on real ones, at speed 1."
+        ),
+    ] = ""
     replay: Annotated[
         tuple[str, ...], _text("Files of real candles to replay in place of the generator.")
     ] = ()

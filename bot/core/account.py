@@ -17,7 +17,7 @@ from bot.core.values import ZERO
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn
-    from bot.core.world import World
+    from bot.core.world import Closed, World
 
 DAY_MS = 86_400_000
 MARK_EVERY_MS = 60_000
@@ -70,7 +70,7 @@ def reviewed(world: World) -> Reviewed:
     )
 
 
-def counted_trades(world: World):  # type: ignore[no-untyped-def]
+def counted_trades(world: World) -> list[Closed]:
     """Return the closed trades of the guard's window: shadow trades count only while PAUSED."""
     paused = world.state("guard") == PAUSED
     real = [closed for closed in world.closed if paused or not closed.shadow]
@@ -85,7 +85,9 @@ def judge(turn: Turn) -> None:
     step = turn.fire(GUARD, facts)
     if step is not None and before == PAUSED and step.dest == REDUCED:
         # shadow profit is not money: the guard judges real equity anew from here
-        turn.set(account=replace(turn.world.account, guard_peak=turn.world.account.equity), shadows={})
+        turn.set(
+            account=replace(turn.world.account, guard_peak=turn.world.account.equity), shadows={}
+        )
         mark(turn, f"guard baseline set anew: {step.reason}")
 
 
@@ -96,7 +98,13 @@ def mark(turn: Turn, why: str) -> None:
     turn.set(account=replace(account, marked_at=turn.world.at))
     turn.note(
         EquityMarked(
-            account.equity, account.cash, account.peak, account.day_start, facts.drawdown, facts.day_loss, why
+            account.equity,
+            account.cash,
+            account.peak,
+            account.day_start,
+            facts.drawdown,
+            facts.day_loss,
+            why,
         )
     )
 
@@ -105,7 +113,9 @@ def rebase(turn: Turn, event: Commanded) -> None:
     """Set every baseline anew at the present equity, and record it: part of a re-arm."""
     account = turn.world.account
     equity = account.cash + positions.unrealised(turn.world)
-    turn.set(account=replace(account, equity=equity, peak=equity, guard_peak=equity, day_start=equity))
+    turn.set(
+        account=replace(account, equity=equity, peak=equity, guard_peak=equity, day_start=equity)
+    )
     mark(turn, f"baselines set anew by {event.operator}: {event.reason}")
 
 

@@ -145,7 +145,10 @@ def kill_ticks(turn: Turn, event: events.Ticked) -> None:
 def reconcile_due(turn: Turn, event: events.Ticked) -> None:
     """Compare the account with the venue from time to time."""
     every = turn.world.real_ms(turn.world.settings.orders.reconcile_real_seconds)
-    if turn.world.state("process") == "RUNNING" and turn.world.at >= turn.world.account.reconciled_at + every:
+    if (
+        turn.world.state("process") == "RUNNING"
+        and turn.world.at >= turn.world.account.reconciled_at + every
+    ):
         turn.set(account=replace(turn.world.account, reconciled_at=turn.world.at))
         turn.emit(process.account_question(turn.world))
 

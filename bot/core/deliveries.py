@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 class DeliveryState(StrEnum):
+    """Where an effect stands on its way."""
+
     PENDING = "PENDING"
     RETRY = "RETRY"
     SENT = "SENT"
@@ -100,7 +102,9 @@ def outcome(turn: Turn, event: Delivered | Undelivered) -> None:
     step = turn.fire(DELIVERY, event, event.effect)
     if step is not None and step.dest == RETRY:
         limits = turn.world.settings.delivery
-        pause = min(limits.backoff_max_real_seconds, limits.backoff_real_seconds * 2**delivery.attempts)
+        pause = min(
+            limits.backoff_max_real_seconds, limits.backoff_real_seconds * 2**delivery.attempts
+        )
         later = replace(
             delivery,
             attempts=delivery.attempts + 1,
@@ -115,7 +119,9 @@ def due_again(turn: Turn, event: Ticked) -> None:
     """End what is late; hand out what is due."""
     for key, delivery in list(turn.world.deliveries.items()):
         expires_at = delivery.effect.expires_at
-        waiting = turn.world.state("delivery", key) == RETRY and turn.world.at >= delivery.not_before
+        waiting = (
+            turn.world.state("delivery", key) == RETRY and turn.world.at >= delivery.not_before
+        )
         if not waiting and (expires_at is None or turn.world.at < expires_at):
             continue
         step = turn.fire(DELIVERY, event, key)
@@ -132,4 +138,3 @@ def redeliver(turn: Turn, event: Recovered) -> None:
             turn.put("deliveries", key, None)
         elif turn.world.state("delivery", key) == PENDING:
             turn.again(key, delivery.effect)
-

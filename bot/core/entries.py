@@ -51,13 +51,26 @@ def on_measured(turn: Turn, event: Measured) -> None:
     paused = turn.world.state("guard") == "PAUSED"
     refusals = list(why_not(turn.world, plan, event))
     if not refusals:
-        order = intend(turn, signal.symbol, signal.side, plan.qty, sentence(turn.world, plan), (plan.stop, plan.take))
+        turn.put("crosses", signal.symbol, crossed_at(event))
+        order = intend(
+            turn,
+            signal.symbol,
+            signal.side,
+            plan.qty,
+            sentence(turn.world, plan),
+            (plan.stop, plan.take),
+        )
         positions.bracket(turn, signal.symbol, plan.stop, plan.take)
         positions.opening(turn, signal.symbol, order)
         return
     if paused and all(level == Level.REDUCE_ONLY for level, _ in lowered(turn.world, event.symbol)):
-        follow_in_shadow(turn, plan, refusals)
+        follow_in_shadow(turn, plan, event, refusals)
     turn.note(EntryRefused(signal.symbol, signal.side, "; ".join(refusals)))
+
+
+def crossed_at(measured: Measured) -> int:
+    """Return the open time of the candle at which the averages crossed last."""
+    return measured.open_time - measured.cross_age * INTERVAL_MS
 
 
 def guard_factor(world: World) -> Decimal:
@@ -98,7 +111,9 @@ def gross_exposure(world: World) -> Decimal:
     """Return open positions and entries on their way at the marks, quote units (worst case)."""
     total = ZERO
     for position in world.positions.values():
-        total += abs(position.qty) * Decimal(str(world.marks.get(position.symbol, float(position.avg))))
+        total += abs(position.qty) * Decimal(
+            str(world.marks.get(position.symbol, float(position.avg)))
+        )
     for order in world.orders.values():
         if order.entry:
             total += (order.qty - order.filled) * Decimal(str(order.mark))
@@ -117,6 +132,8 @@ def why_not(world: World, plan: Plan, measured: Measured) -> Iterator[str]:
         yield f"the candle closed {age / 1000:.0f} s ago, limit {age_max / 1000:.0f} s"
     if not signal.confidence >= risk.confidence_min:
         yield f"confidence {signal.confidence:.2f} under {risk.confidence_min:.2f}"
+    if world.crosses.get(symbol) == crossed_at(measured):
+        yield f"this cross, {measured.cross_age} candles ago, was traded already"
     if any(order.symbol == symbol for order in world.orders.values()):
         yield f"an order in {symbol} is not at its end"
     busy = {p.symbol for p in world.positions.values() if p.qty}
@@ -149,15 +166,18 @@ def _size_reasons(world: World, plan: Plan) -> Iterator[str]:
         yield f"bracket {plan.stop:f} / {plan.take:f} does not enclose the mark {plan.mark:g}"
 
 
-def follow_in_shadow(turn: Turn, plan: Plan, refusals: list[str]) -> None:
+def follow_in_shadow(turn: Turn, plan: Plan, measured: Measured, refusals: list[str]) -> None:
     """Follow an entry that only the guard's pause refused."""
     others = [reason for reason in refusals if not reason.startswith("guard ")]
     if not others and plan.qty:
         signal = plan.signal
+        turn.put("crosses", signal.symbol, crossed_at(measured))
         shadow.open_shadow(
             turn,
             signal.symbol,
-            Shadow(signal.side, plan.qty, plan.mark, float(plan.stop), float(plan.take), turn.world.at),
+            Shadow(
+                signal.side, plan.qty, plan.mark, float(plan.stop), float(plan.take), turn.world.at
+            ),
         )
 
 
@@ -181,4 +201,3 @@ def leave(turn: Turn, symbol: str, reason: str) -> str | None:
     order = intend(turn, symbol, exit_side(position), abs(position.qty), reason)
     positions.opening(turn, symbol, order)
     return order
-

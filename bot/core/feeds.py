@@ -36,6 +36,8 @@ INTERVAL_MS = 60_000
 
 
 class FeedState(StrEnum):
+    """Whether a symbol's data may be believed."""
+
     CONNECTING = "CONNECTING"
     LIVE = "LIVE"
     STALE = "STALE"
@@ -122,6 +124,7 @@ def quiet(world: World, event: Ticked, key: str) -> str | None:
 
 
 def ask(world: World, event: object, key: str) -> Iterator[Effect]:
+    """Ask for the candles that are missing."""
     yield backfill(world, key)
 
 
@@ -202,13 +205,14 @@ def backfilled(turn: Turn, event: Backfilled) -> None:
     feed = turn.world.feeds.get(event.symbol)
     if feed is None:
         return
-    fresh, last = [], feed.last
+    fresh: list[Candle] = []
+    last = feed.last
     for candle in event.candles:
         if candle.open_time <= last:
             continue
-        if last and candle.open_time != last + INTERVAL_MS:
-            if fresh or not _restart(turn.world, event):
-                break
+        hole = last and candle.open_time != last + INTERVAL_MS
+        if hole and (fresh or not _restart(turn.world, event)):
+            break
         fresh.append(candle)
         last = candle.open_time
     if fresh:
@@ -225,7 +229,13 @@ def _restart(world: World, event: Backfilled) -> bool:
 
 
 def _take(
-    turn: Turn, symbol: str, candles: tuple[Candle, ...], source: str, how: str, *, reset: bool = False
+    turn: Turn,
+    symbol: str,
+    candles: tuple[Candle, ...],
+    source: str,
+    how: str,
+    *,
+    reset: bool = False,
 ) -> None:
     feed = turn.world.feeds[symbol]
     turn.put("feeds", symbol, replace(feed, last=candles[-1].open_time))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 class GuardState(StrEnum):
+    """How much the bot trusts its own performance."""
+
     NORMAL = "NORMAL"
     REDUCED = "REDUCED"
     PAUSED = "PAUSED"
@@ -69,10 +71,12 @@ def told(world: World, event: Commanded, key: str) -> str | None:
 
 
 def tell(world: World, event: Reviewed | Commanded, key: str) -> Iterator[Effect]:
+    """Tell people that the guard moved."""
     yield Notify(severity="warning", text=f"guard moved from {world.state('guard')}")
 
 
 def cancel_entries(world: World, event: object, key: str) -> Iterator[Effect]:
+    """Cancel the entries on their way, of one symbol or all."""
     for order in world.orders.values():
         if order.entry and (key in (ACCOUNT, order.symbol)):
             yield Cancel(order=order.order, symbol=order.symbol)

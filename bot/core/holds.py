@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 class HoldState(StrEnum):
+    """Whether entries are held."""
+
     FREE = "FREE"
     HELD = "HELD"
 
@@ -50,6 +52,7 @@ def latched(world: World, event: Latched, key: str) -> str:
 
 
 def alarm(world: World, event: Poisoned | Latched, key: str) -> Iterator[Effect]:
+    """Call people: the bot itself is not sound."""
     reason = poisoned(world, event, key) if isinstance(event, Poisoned) else event.reason
     yield Notify(severity="critical", text=f"entries held: {reason}")
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 class KillState(StrEnum):
+    """How far a kill has come."""
+
     ARMED = "ARMED"
     TRIPPED = "TRIPPED"
     FLATTENING = "FLATTENING"
@@ -90,15 +92,21 @@ def rearm_blockers(world: World, key: str) -> list[str]:
     """Return what must become true before a re-arm, as sentences."""
     blockers = []
     if world.state("process") != "RUNNING":
-        blockers.append(f"the process must be RUNNING, it is {world.state('process') or 'not born'}")
+        blockers.append(
+            f"the process must be RUNNING, it is {world.state('process') or 'not born'}"
+        )
     if world.state("kill", key) != LATCHED:
         blockers.append(f"the switch must be LATCHED, it is {world.state('kill', key) or 'ARMED'}")
-    for order in world.orders.values():
-        if in_scope(world, key, order.symbol) and world.state("order", order.order) == "UNKNOWN":
-            blockers.append(f"order {order.order} must have a known outcome, it is UNKNOWN")
-    for position in world.positions.values():
-        if position.qty and in_scope(world, key, position.symbol) and not position.stop_held:
-            blockers.append(f"the venue must hold a stop for {position.symbol}, it does not")
+    blockers += [
+        f"order {order.order} must have a known outcome, it is UNKNOWN"
+        for order in world.orders.values()
+        if in_scope(world, key, order.symbol) and world.state("order", order.order) == "UNKNOWN"
+    ]
+    blockers += [
+        f"the venue must hold a stop for {position.symbol}, it does not"
+        for position in world.positions.values()
+        if position.qty and in_scope(world, key, position.symbol) and not position.stop_held
+    ]
     if world.state("storage") not in ("OK", "LOW"):
         blockers.append(f"storage must be OK or LOW, it is {world.state('storage')}")
     return blockers
@@ -116,6 +124,7 @@ def rearmed(world: World, event: Commanded, key: str) -> str | None:
 
 
 def alarm(world: World, event: Reviewed | Commanded | Halted, key: str) -> Iterator[Effect]:
+    """Call people."""
     why = (
         lost(world, event, key)
         if isinstance(event, Reviewed)
@@ -127,6 +136,7 @@ def alarm(world: World, event: Reviewed | Commanded | Halted, key: str) -> Itera
 
 
 def clear_halt(world: World, event: Commanded, key: str) -> Iterator[Effect]:
+    """Clear the HALT mark once the re-arm is committed."""
     if key == ACCOUNT:
         yield ClearHalt(run=event.id)
 

@@ -47,7 +47,7 @@ class Instance(Struct, frozen=True, array_like=True):
 class Row:
     """One line of a table. ``source`` may be one state or several."""
 
-    __slots__ = ("sources", "on", "when", "to", "then")
+    __slots__ = ("on", "sources", "then", "to", "when")
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ from bot.core.events import (
     Rejected,
     Ticked,
 )
-from bot.core.machine import BORN, Level, Row, Table
+from bot.core.machine import BORN, Level, Row, Table, When
 from bot.core.values import OrderStatus, Side
 from bot.core.world import Order
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 
 class OrderState(StrEnum):
+    """What is known of an order."""
+
     INTENDED = "INTENDED"
     SENT = "SENT"
     UNKNOWN = "UNKNOWN"
@@ -93,12 +95,14 @@ def silent(world: World, event: Ticked, key: str) -> str | None:
     return f"no news for {age / 1000:.0f} s of market time" if age > limit else None
 
 
-def _reported(status: OrderStatus, doc: str):  # type: ignore[no-untyped-def]
+def _reported(status: OrderStatus, doc: str) -> When:
     def when(world: World, event: OrderReported, key: str) -> str | None:
         row = event.row
         if row.status is not status:
             return None
-        return f"venue: {row.filled:f} of {row.qty:f} filled{f' ({row.reason})' if row.reason else ''}"
+        return (
+            f"venue: {row.filled:f} of {row.qty:f} filled{f' ({row.reason})' if row.reason else ''}"
+        )
 
     when.__doc__ = doc
     return when
@@ -112,8 +116,9 @@ is_rejected = _reported(OrderStatus.REJECTED, "The venue rejected it.")
 
 
 def ask(world: World, event: object, key: str) -> Iterator[Effect]:
+    """Ask the venue what became of it; nothing of ours is on the wire any more."""
     order = world.orders[key]
-    yield Inquire(order=key, symbol=order.symbol, sent_at=order.placed_at)
+    yield Inquire(order=key, symbol=order.symbol, sent_at=world.at)
 
 
 # fmt: off
@@ -156,7 +161,9 @@ def intend(
     turn.put(
         "orders",
         order,
-        Order(order, symbol, side, qty, entry, world.at, world.at, mark=world.marks.get(symbol, 0.0)),
+        Order(
+            order, symbol, side, qty, entry, world.at, world.at, mark=world.marks.get(symbol, 0.0)
+        ),
     )
     event = Intended(at=world.at, order=order, symbol=symbol, entry=entry, reason=reason)
     turn.fire(ORDER, event, order)
@@ -177,7 +184,9 @@ def intend(
     return order
 
 
-def news(turn: Turn, event: Accepted | Rejected | NotSent | Doubted | Absent | OrderReported) -> bool:
+def news(
+    turn: Turn, event: Accepted | Rejected | NotSent | Doubted | Absent | OrderReported
+) -> bool:
     """Move an order by what was heard of it; tell whether it came to its end."""
     key = event.row.order if isinstance(event, OrderReported) else event.order
     order = turn.world.orders.get(key)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 class ParameterState(StrEnum):
+    """Whether an override is in force."""
+
     SET = "SET"
     EXPIRED = "EXPIRED"
 
@@ -37,7 +39,11 @@ def told(world: World, event: Commanded, key: str) -> str | None:
 def over(world: World, event: Ticked, key: str) -> str | None:
     """Its time is over."""
     override = world.parameters[key]
-    return f"{override.value} set by {override.operator} expired" if world.at >= override.expires_at else None
+    return (
+        f"{override.value} set by {override.operator} expired"
+        if world.at >= override.expires_at
+        else None
+    )
 
 
 # fmt: off
@@ -104,6 +110,8 @@ def apply(turn: Turn, event: Started | None = None) -> None:
     for name, override in sorted(turn.world.parameters.items()):
         changed = with_value(settings, name, override.value)
         meta = next(meta for key, _, meta in keys() if key == name)
-        if not why_wider(turn.world.base, name, override.value, meta) and not any(cross_rules(changed)):
+        if not why_wider(turn.world.base, name, override.value, meta) and not any(
+            cross_rules(changed)
+        ):
             settings = changed
     turn.set(settings=settings)

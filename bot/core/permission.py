@@ -34,7 +34,9 @@ def lowered(world: World, symbol: str = "") -> list[tuple[Level, str]]:
             continue
         level = table.lowers.get(instance.state, Level.FULL)
         if instance.state not in set(table.states):
-            found.append((Level.REDUCE_ONLY, f"{table.name} {key} is in the unknown state {instance.state}"))
+            found.append(
+                (Level.REDUCE_ONLY, f"{table.name} {key} is in the unknown state {instance.state}")
+            )
         elif level < Level.FULL:
             found.append((level, f"{table.name} {key} is {instance.state}: {instance.reason}"))
     found += [

@@ -16,7 +16,6 @@ from bot.core.effects import Protect
 from bot.core.events import (
     Filled,
     Intended,
-    PositionReported,
     Reconciled,
     Ticked,
     VenueConnected,
@@ -35,6 +34,8 @@ CLOSED_REMEMBERED = 500
 
 
 class PositionState(StrEnum):
+    """What is open in a symbol."""
+
     FLAT = "FLAT"
     OPENING = "OPENING"
     OPEN = "OPEN"
@@ -77,7 +78,9 @@ def no_order(world: World, event: Any, key: str) -> str | None:
 def exit_failed(world: World, event: Any, key: str) -> str | None:
     """The exit ended and something is still open."""
     waiting = any(o.symbol == key and not o.entry for o in world.orders.values())
-    return None if waiting or not world.positions[key].qty else "the exit ended with a rest still open"
+    return (
+        None if waiting or not world.positions[key].qty else "the exit ended with a rest still open"
+    )
 
 
 # fmt: off
@@ -132,7 +135,13 @@ def apply_fill(before: Position, fill: VenueFill) -> tuple[Position, Decimal]:
     if before.qty * change >= 0:
         opened = abs(before.qty) + fill.qty
         avg = (abs(before.qty) * before.avg + fill.qty * fill.price) / opened
-        grown = replace(before, qty=qty, avg=avg, fees=before.fees + fill.fee, opened_qty=before.opened_qty + fill.qty)
+        grown = replace(
+            before,
+            qty=qty,
+            avg=avg,
+            fees=before.fees + fill.fee,
+            opened_qty=before.opened_qty + fill.qty,
+        )
         if not before.qty:
             grown = replace(grown, opened_at=fill.at, naked_since=before.naked_since or fill.at)
         return grown, ZERO
@@ -172,7 +181,9 @@ def _close(turn: Turn, before: Position, after: Position, fill: VenueFill) -> No
     remember(turn, Closed(pnl, False, turn.world.at))
     rest = Position(before.symbol)
     if after.qty:
-        rest = replace(rest, qty=after.qty, avg=fill.price, opened_at=fill.at, opened_qty=abs(after.qty))
+        rest = replace(
+            rest, qty=after.qty, avg=fill.price, opened_at=fill.at, opened_qty=abs(after.qty)
+        )
     turn.put("positions", before.symbol, rest)
 
 
@@ -185,20 +196,28 @@ def opening(turn: Turn, symbol: str, order: str) -> None:
     """Move a position because an order for it was decided on."""
     intent = turn.world.orders[order]
     reason = next(s.reason for s in turn.steps if s.machine == "order" and s.key == order)
-    event = Intended(at=turn.world.at, order=order, symbol=symbol, entry=intent.entry, reason=reason)
+    event = Intended(
+        at=turn.world.at, order=order, symbol=symbol, entry=intent.entry, reason=reason
+    )
     turn.fire(POSITION, event, symbol)
 
 
 def bracket(turn: Turn, symbol: str, stop: Decimal, take: Decimal) -> None:
     """Remember the bracket that an entry carries."""
     position = turn.world.positions[symbol]
-    turn.put("positions", symbol, replace(position, stop=stop, take=take, stop_held=False, naked_since=turn.world.at))
+    turn.put(
+        "positions",
+        symbol,
+        replace(position, stop=stop, take=take, stop_held=False, naked_since=turn.world.at),
+    )
 
 
 def seen(turn: Turn, venue: VenuePosition) -> None:
     """Compare the stop that the venue holds with the one that is wanted."""
     position = turn.world.positions.get(venue.symbol)
-    if position is None or (not position.qty and turn.world.state("position", venue.symbol) == FLAT):
+    if position is None or (
+        not position.qty and turn.world.state("position", venue.symbol) == FLAT
+    ):
         return  # old news of a position that is closed
     wanted = position.stop if position.stop is not None else venue.stop
     held = venue.stop is not None and venue.stop == wanted and bool(venue.qty)
@@ -206,7 +225,13 @@ def seen(turn: Turn, venue: VenuePosition) -> None:
     turn.put(
         "positions",
         venue.symbol,
-        replace(position, stop_held=held, stop=wanted, take=position.take or venue.take, naked_since=0 if held else naked),
+        replace(
+            position,
+            stop_held=held,
+            stop=wanted,
+            take=position.take or venue.take,
+            naked_since=0 if held else naked,
+        ),
     )
 
 
@@ -217,7 +242,13 @@ def adopt(turn: Turn, event: Reconciled) -> None:
         there = venue.get(symbol, VenuePosition(symbol, ZERO, ZERO))
         if there.qty != position.qty:
             now = turn.world.at
-            fresh = replace(position, qty=there.qty, avg=there.entry, opened_at=position.opened_at or now, naked_since=now)
+            fresh = replace(
+                position,
+                qty=there.qty,
+                avg=there.entry,
+                opened_at=position.opened_at or now,
+                naked_since=now,
+            )
             turn.put("positions", symbol, fresh if there.qty else Position(symbol))
         if there.qty:
             seen(turn, there)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from bot.core.effects import Effect, Exit, Leverage, Notify, Reconcile
 from bot.core.events import (
     Panicked,
-    Recovered,
     Reconciled,
+    Recovered,
     Started,
     StopAsked,
     Ticked,
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 
 class Process(StrEnum):
+    """Where the process is in its life."""
+
     BOOT = "BOOT"
     RECOVERING = "RECOVERING"
     RECONCILING = "RECONCILING"
@@ -94,21 +96,28 @@ def drained(world: World, event: Ticked, key: str) -> str | None:
     instance = world.instance_of("process")
     waited = world.at - (instance.since if instance else 0)
     if waited >= world.real_ms(world.settings.shutdown.drain_real_seconds):
-        left = [*entries, *(f"{s} without a confirmed stop" for s in naked), *(open_ if flatten else ())]
+        left = [
+            *entries,
+            *(f"{s} without a confirmed stop" for s in naked),
+            *(open_ if flatten else ()),
+        ]
         return f"gave up waiting after {waited / 1000:.0f} s for {', '.join(left)}"
     return None
 
 
 def tell_crash(world: World, event: Started, key: str) -> Iterator[Effect]:
+    """Tell people of the crash."""
     yield Notify(severity="warning", text=crashed(world, event, key))
 
 
 def ask_venue(world: World, event: VenueConnected, key: str) -> Iterator[Effect]:
+    """Set the leverage and read the account."""
     yield Leverage(leverage=int(world.settings.risk.leverage_max))
     yield account_question(world)
 
 
 def leave(world: World, event: Ticked, key: str) -> Iterator[Effect]:
+    """End the process."""
     yield Exit(reason=drained(world, event, key) or "")
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 
 class RunState(StrEnum):
+    """How far a command has come."""
+
     PROPOSED = "PROPOSED"
     APPROVED = "APPROVED"
     RUNNING = "RUNNING"
@@ -93,12 +95,20 @@ def _why_not_hold(world: World, event: Commanded) -> str | None:
 
 def _why_not_release(world: World, event: Commanded) -> str | None:
     state = world.state("hold", key_of(event.args))
-    return None if state == "HELD" else f"hold {key_of(event.args)} must be HELD, it is {state or 'FREE'}"
+    return (
+        None
+        if state == "HELD"
+        else f"hold {key_of(event.args)} must be HELD, it is {state or 'FREE'}"
+    )
 
 
 def _why_not_reduce(world: World, event: Commanded) -> str | None:
     state = world.state("guard")
     return None if state == "NORMAL" else f"guard must be NORMAL, it is {state}"
+
+
+def _reduce(turn: Turn, event: Commanded) -> None:
+    turn.fire(GUARD, event)
 
 
 def _kill(turn: Turn, event: Commanded) -> None:
@@ -149,6 +159,10 @@ def _stopped(world: World, run: Run) -> str | None:
     return "process is STOPPED" if world.state("process") == "STOPPED" else None
 
 
+def _why_not_parameter(world: World, event: Commanded) -> str | None:
+    return parameters.why_not(world, event.args)
+
+
 def _parameter_set(world: World, run: Run) -> str | None:
     name = run.args["name"]
     return f"{name} is SET" if world.state("parameter", name) == "SET" else None
@@ -157,35 +171,61 @@ def _parameter_set(world: World, run: Run) -> str | None:
 VERBS: dict[str, Verb] = {
     verb.name: verb
     for verb in (
-        Verb("hold", "Open nothing new (account, or symbol=S).", True, _why_not_hold, _hold, _state_is("hold", "HELD")),
+        Verb(
+            "hold",
+            "Open nothing new (account, or symbol=S).",
+            True,
+            _why_not_hold,
+            _hold,
+            _state_is("hold", "HELD"),
+        ),
         Verb("release", "End a hold.", False, _why_not_release, _hold, _state_is("hold", "FREE")),
         Verb(
             "reduce",
             "Trade at reduced size until the guard recovers.",
             True,
             _why_not_reduce,
-            lambda turn, event: _fire_guard(turn, event),
+            _reduce,
             _state_is("guard", "REDUCED", "PAUSED"),
         ),
-        Verb("kill", "Trip the kill switch (account, or symbol=S).", True, _why_not_kill, _kill, _state_is("kill", "LATCHED"), 30),
-        Verb("rearm", "Re-arm a latched kill switch; baselines are set anew.", False, _why_not_rearm, _rearm, _state_is("kill", "ARMED")),
-        Verb("flatten", "Close open positions (all, or symbol=S).", True, _unknown_symbol, _flatten, _flat, 30),
+        Verb(
+            "kill",
+            "Trip the kill switch (account, or symbol=S).",
+            True,
+            _why_not_kill,
+            _kill,
+            _state_is("kill", "LATCHED"),
+            30,
+        ),
+        Verb(
+            "rearm",
+            "Re-arm a latched kill switch; baselines are set anew.",
+            False,
+            _why_not_rearm,
+            _rearm,
+            _state_is("kill", "ARMED"),
+        ),
+        Verb(
+            "flatten",
+            "Close open positions (all, or symbol=S).",
+            True,
+            _unknown_symbol,
+            _flatten,
+            _flat,
+            30,
+        ),
         Verb("stop", "Safe shutdown.", True, _why_not_stop, _stop, _stopped, 60),
         Verb(
             "set-parameter",
             "Change a setting for a time: name=…, value=…, seconds=….",
             False,
-            lambda world, event: parameters.why_not(world, event.args),
-            lambda turn, event: parameters.set_parameter(turn, event),
+            _why_not_parameter,
+            parameters.set_parameter,
             _parameter_set,
         ),
     )
 }
 """Every command there is; the CLI, the socket, and the console read this table."""
-
-
-def _fire_guard(turn: Turn, event: Commanded) -> None:
-    turn.fire(GUARD, event)
 
 
 # -- the machine -----------------------------------------------------------------------------------
@@ -253,14 +293,18 @@ def fail(world: World, event: Ticked, key: str) -> str | None:
 
 
 def tell(world: World, event: Commanded | Ticked, key: str) -> Iterator[Effect]:
+    """Tell people what an operator does."""
     run = world.runs.get(key)
     if run is not None:
         yield Notify(severity="info", text=f"{run.verb} by {run.operator}: {run.reason}")
 
 
 def page(world: World, event: Ticked, key: str) -> Iterator[Effect]:
+    """Call people: a tightening did not show."""
     run = world.runs[key]
-    yield Notify(severity="critical", text=f"{run.verb} by {run.operator} is not verified: look now")
+    yield Notify(
+        severity="critical", text=f"{run.verb} by {run.operator} is not verified: look now"
+    )
 
 
 # fmt: off
@@ -290,7 +334,15 @@ def command(turn: Turn, event: Commanded) -> None:
         return
     verb = VERBS[event.verb]
     deadline = turn.world.at + turn.world.real_ms(verb.within_seconds)
-    run = Run(event.verb, event.args, event.operator, event.identity, event.reason, turn.world.at, deadline)
+    run = Run(
+        event.verb,
+        event.args,
+        event.operator,
+        event.identity,
+        event.reason,
+        turn.world.at,
+        deadline,
+    )
     turn.put("runs", event.id, run)
     turn.fire(RUN, event, event.id)
     verb.act(turn, event)

@@ -8,6 +8,7 @@ A profile sets the ceilings: a configuration or a parameter may tighten a value 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isnan
 from typing import Annotated, Any, get_args, get_type_hints
 
 import msgspec
@@ -27,18 +28,32 @@ def _text(doc: str) -> Meta:
 class Market(Struct, frozen=True):
     """What is traded."""
 
-    symbols: Annotated[tuple[str, ...], _text("Symbols traded; empty means all the venue offers, up to symbols_max.")] = ()
+    symbols: Annotated[
+        tuple[str, ...],
+        _text("Symbols traded; empty means all the venue offers, up to symbols_max."),
+    ] = ()
     symbols_max: Annotated[int, _number("How many symbols may be traded at once.", 1, 50)] = 20
-    warmup_candles: Annotated[int, _number("Closed candles needed before a symbol may trade.", 600, 1000)] = 1000
+    warmup_candles: Annotated[
+        int, _number("Closed candles needed before a symbol may trade.", 600, 1000)
+    ] = 1000
 
 
 class Risk(Struct, frozen=True):
     """How large a position may be."""
 
     leverage_max: Annotated[float, _number("Gross exposure over equity, at most.", 1, 5, LOWER)] = 3
-    base_size: Annotated[float, _number("Notional of a new position as a fraction of equity.", 0.0001, 0.03, LOWER)] = 0.02
-    size_max: Annotated[float, _number("Notional of any one position as a fraction of equity, at most.", 0.0001, 0.15, LOWER)] = 0.10
-    confidence_min: Annotated[float, _number("A signal below this confidence is not traded.", 0, 1, HIGHER)] = 0.60
+    base_size: Annotated[
+        float, _number("Notional of a new position as a fraction of equity.", 0.0001, 0.03, LOWER)
+    ] = 0.02
+    size_max: Annotated[
+        float,
+        _number(
+            "Notional of any one position as a fraction of equity, at most.", 0.0001, 0.15, LOWER
+        ),
+    ] = 0.10
+    confidence_min: Annotated[
+        float, _number("A signal below this confidence is not traded.", 0, 1, HIGHER)
+    ] = 0.60
     positions_max: Annotated[int, _number("Open positions at once, at most.", 1, 50, LOWER)] = 10
 
 
@@ -50,22 +65,34 @@ class Strategy(Struct, frozen=True):
     adx_period: Annotated[int, _number("Period of ADX, candles.", 2, 50)] = 14
     atr_period: Annotated[int, _number("Period of ATR, candles.", 2, 50)] = 14
     adx_min: Annotated[float, _number("No entry while ADX is below this.", 0, 100, HIGHER)] = 25
-    cross_age_max: Annotated[int, _number("A cross older than this many candles is no signal.", 0, 100)] = 15
+    cross_age_max: Annotated[
+        int, _number("A cross older than this many candles is no signal.", 0, 100)
+    ] = 15
     stop_atr: Annotated[float, _number("Distance of the stop from entry, in ATR.", 0.5, 10)] = 2.0
     take_atr: Annotated[float, _number("Distance of the target from entry, in ATR.", 0.5, 20)] = 3.0
-    signal_age_real_seconds: Annotated[float, _number("A candle received later than this after its close is no signal.", 0.5, 60)] = 10
+    signal_age_real_seconds: Annotated[
+        float, _number("A candle received later than this after its close is no signal.", 0.5, 60)
+    ] = 10
 
 
 class Guard(Struct, frozen=True):
     """The performance guard: NORMAL, REDUCED, PAUSED."""
 
     window: Annotated[int, _number("Closed trades over which the win rate is taken.", 5, 500)] = 20
-    trades_min: Annotated[int, _number("The win rate counts only from this many trades.", 5, 100)] = 5
+    trades_min: Annotated[
+        int, _number("The win rate counts only from this many trades.", 5, 100)
+    ] = 5
     reduced_win_rate: Annotated[float, _number("REDUCED below this win rate.", 0, 1, HIGHER)] = 0.40
     paused_win_rate: Annotated[float, _number("PAUSED below this win rate.", 0, 1, HIGHER)] = 0.30
-    recover_margin: Annotated[float, _number("Back only at the reduce line plus this win rate.", 0.05, 0.5, HIGHER)] = 0.05
-    reduced_drawdown: Annotated[float, _number("REDUCED above this drawdown from the guard's peak.", 0.001, 0.05, LOWER)] = 0.05
-    paused_drawdown: Annotated[float, _number("PAUSED above this drawdown from the guard's peak.", 0.001, 0.10, LOWER)] = 0.10
+    recover_margin: Annotated[
+        float, _number("Back only at the reduce line plus this win rate.", 0.05, 0.5, HIGHER)
+    ] = 0.05
+    reduced_drawdown: Annotated[
+        float, _number("REDUCED above this drawdown from the guard's peak.", 0.001, 0.05, LOWER)
+    ] = 0.05
+    paused_drawdown: Annotated[
+        float, _number("PAUSED above this drawdown from the guard's peak.", 0.001, 0.10, LOWER)
+    ] = 0.10
     reduced_factor: Annotated[float, _number("Size factor while REDUCED.", 0, 0.5, LOWER)] = 0.5
     review_seconds: Annotated[int, _number("The account is reviewed this often.", 1, 300)] = 15
 
@@ -73,43 +100,80 @@ class Guard(Struct, frozen=True):
 class Kill(Struct, frozen=True):
     """The kill switch."""
 
-    daily_loss_max: Annotated[float, _number("Trip at this loss since the day's start.", 0.001, 0.06, LOWER)] = 0.04
-    drawdown_max: Annotated[float, _number("Trip at this drawdown from the peak.", 0.001, 0.20, LOWER)] = 0.15
-    flatten: Annotated[bool, _text("Close positions when tripped; otherwise keep them under their stops.")] = False
+    daily_loss_max: Annotated[
+        float, _number("Trip at this loss since the day's start.", 0.001, 0.06, LOWER)
+    ] = 0.04
+    drawdown_max: Annotated[
+        float, _number("Trip at this drawdown from the peak.", 0.001, 0.20, LOWER)
+    ] = 0.15
+    flatten: Annotated[
+        bool, _text("Close positions when tripped; otherwise keep them under their stops.")
+    ] = False
 
 
 class Feed(Struct, frozen=True):
     """When market data is to be believed."""
 
     stale_seconds: Annotated[int, _number("A symbol silent for this long is stale.", 1, 600)] = 30
-    stale_real_seconds: Annotated[float, _number("… but never sooner than this in real time.", 0.5, 60)] = 3
-    refused_max: Annotated[int, _number("Refused frames of a symbol a minute before it is quarantined.", 1, 10_000)] = 20
-    quarantine_real_seconds: Annotated[float, _number("A quarantined symbol stays so until quiet for this long.", 1, 3600)] = 30
-    clock_jump_ms: Annotated[int, _number("A venue clock that moves by more is a jump.", 500, 600_000)] = 5_000
+    stale_real_seconds: Annotated[
+        float, _number("… but never sooner than this in real time.", 0.5, 60)
+    ] = 3
+    refused_max: Annotated[
+        int, _number("Refused frames of a symbol a minute before it is quarantined.", 1, 10_000)
+    ] = 20
+    quarantine_real_seconds: Annotated[
+        float, _number("A quarantined symbol stays so until quiet for this long.", 1, 3600)
+    ] = 30
+    clock_jump_ms: Annotated[
+        int, _number("A venue clock that moves by more is a jump.", 500, 600_000)
+    ] = 5_000
 
 
 class Orders(Struct, frozen=True):
     """Time limits of the order path."""
 
-    entry_ttl_real_seconds: Annotated[float, _number("An entry not sent within this is EXPIRED.", 0.5, 60)] = 5
-    silent_real_seconds: Annotated[float, _number("An order without news for this long is asked about.", 1, 120)] = 5
-    naked_real_seconds: Annotated[float, _number("A position whose stop the venue does not hold for this long is protected anew.", 0.5, 60)] = 2
-    reconcile_real_seconds: Annotated[float, _number("The account is compared with the venue this often.", 5, 3600)] = 60
+    entry_ttl_real_seconds: Annotated[
+        float, _number("An entry not sent within this is EXPIRED.", 0.5, 60)
+    ] = 5
+    silent_real_seconds: Annotated[
+        float, _number("An order without news for this long is asked about.", 1, 120)
+    ] = 5
+    naked_real_seconds: Annotated[
+        float,
+        _number(
+            "A position whose stop the venue does not hold for this long is protected anew.",
+            0.5,
+            60,
+        ),
+    ] = 2
+    reconcile_real_seconds: Annotated[
+        float, _number("The account is compared with the venue this often.", 5, 3600)
+    ] = 60
 
 
 class Delivery(Struct, frozen=True):
     """How effects are retried."""
 
-    backoff_real_seconds: Annotated[float, _number("First pause before another attempt; it doubles.", 0.05, 60)] = 0.5
-    backoff_max_real_seconds: Annotated[float, _number("Longest pause between attempts.", 1, 3600)] = 30
-    attempts_max: Annotated[int, _number("Attempts before a notification is dead. Protection never gives up.", 1, 100)] = 8
+    backoff_real_seconds: Annotated[
+        float, _number("First pause before another attempt; it doubles.", 0.05, 60)
+    ] = 0.5
+    backoff_max_real_seconds: Annotated[
+        float, _number("Longest pause between attempts.", 1, 3600)
+    ] = 30
+    attempts_max: Annotated[
+        int, _number("Attempts before a notification is dead. Protection never gives up.", 1, 100)
+    ] = 8
 
 
 class Shutdown(Struct, frozen=True):
     """The safe shutdown."""
 
-    flatten: Annotated[bool, _text("Close positions before stopping; otherwise keep them under their stops.")] = False
-    drain_real_seconds: Annotated[float, _number("Longest wait for entries to end and positions to close.", 1, 600)] = 15
+    flatten: Annotated[
+        bool, _text("Close positions before stopping; otherwise keep them under their stops.")
+    ] = False
+    drain_real_seconds: Annotated[
+        float, _number("Longest wait for entries to end and positions to close.", 1, 600)
+    ] = 15
 
 
 class Storage(Struct, frozen=True):
@@ -117,8 +181,12 @@ class Storage(Struct, frozen=True):
 
     low_mb: Annotated[int, _number("Free space below this is LOW.", 16, 1_000_000)] = 512
     full_mb: Annotated[int, _number("Free space below this is FULL: no entries.", 4, 100_000)] = 64
-    snapshot_events: Annotated[int, _number("Events between snapshots of memory.", 100, 100_000)] = 2_000
-    journal_days: Annotated[int, _number("Days of journal kept beside what caused a transition.", 1, 3650)] = 7
+    snapshot_events: Annotated[
+        int, _number("Events between snapshots of memory.", 100, 100_000)
+    ] = 2_000
+    journal_days: Annotated[
+        int, _number("Days of journal kept beside what caused a transition.", 1, 3650)
+    ] = 7
 
 
 class Settings(Struct, frozen=True):
@@ -203,7 +271,7 @@ def why_not_value(hint: Any, value: Any) -> str | None:
     """Tell why a value does not fit a setting's type and range, or None."""
     kind, meta = get_args(hint)
     number = kind in (int, float)
-    if number and (isinstance(value, bool) or value != value):
+    if number and (isinstance(value, bool) or (isinstance(value, float) and isnan(value))):
         return f"expected {kind.__name__}, found {value!r}"
     try:
         msgspec.convert(value, hint)
@@ -219,9 +287,13 @@ def why_wider(settings: Settings, key: str, value: Any, meta: Meta) -> str | Non
     tighter = (meta.extra or {}).get("tighter")
     ceiling = value_of(profile(settings.profile), key)
     if tighter == LOWER and not value <= ceiling:
-        return f"expected at most {ceiling:g} (ceiling of profile {settings.profile}), found {value:g}"
+        return (
+            f"expected at most {ceiling:g} (ceiling of profile {settings.profile}), found {value:g}"
+        )
     if tighter == HIGHER and not value >= ceiling:
-        return f"expected at least {ceiling:g} (floor of profile {settings.profile}), found {value:g}"
+        return (
+            f"expected at least {ceiling:g} (floor of profile {settings.profile}), found {value:g}"
+        )
     return None
 
 

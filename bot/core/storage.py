@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 class StorageState(StrEnum):
+    """What the disk allows."""
+
     OK = "OK"
     LOW = "LOW"
     FULL = "FULL"
@@ -72,6 +74,7 @@ def restored(world: World, event: Restored, key: str) -> str:
 
 
 def alarm(world: World, event: StorageChecked, key: str) -> Iterator[Effect]:
+    """Call people."""
     yield Notify(severity="critical", text=f"storage: {event.fault or f'{event.free_mb} MB free'}")
 
 
@@ -86,5 +89,5 @@ STORAGE = Table("storage", StorageState, (
     Row((LOW, FULL, READONLY),      StorageChecked, roomy,                 OK),
     Row((FULL, READONLY),           StorageChecked, usable,                LOW),
     Row((OK, LOW, FULL, READONLY, CORRUPT), Restored, restored,            OK),
-), key=ACCOUNT, lowers={s: Level.REDUCE_ONLY for s in (FULL, READONLY, CORRUPT)})
+), key=ACCOUNT, lowers=dict.fromkeys((FULL, READONLY, CORRUPT), Level.REDUCE_ONLY))
 # fmt: on

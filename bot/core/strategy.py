@@ -34,7 +34,9 @@ def trend(measured: Measured, limits: Strategy) -> Signal | str:
     if not measured.atr > 0:
         return "ATR is 0: nothing moves"
     if not 0 <= measured.cross_age <= limits.cross_age_max:
-        return f"the last EMA cross is {measured.cross_age} candles old, limit {limits.cross_age_max}"
+        return (
+            f"the last EMA cross is {measured.cross_age} candles old, limit {limits.cross_age_max}"
+        )
     if not measured.adx >= limits.adx_min:
         return f"ADX {measured.adx:.1f} under {limits.adx_min:g}"
     return Signal(

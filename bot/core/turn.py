@@ -35,7 +35,7 @@ class Dispatch(Struct, frozen=True):
 class Turn:
     """What the handlers of one event build up. Local to ``decide``: nothing else sees it."""
 
-    __slots__ = ("world", "event", "seq", "steps", "emitted", "dispatches", "facts", "questions")
+    __slots__ = ("dispatches", "emitted", "event", "facts", "questions", "seq", "steps", "world")
 
     def __init__(self, world: World, event: Any, seq: int) -> None:
         self.world = msgspec.structs.replace(world, seq=seq, at=max(world.at, event.at))
@@ -91,9 +91,9 @@ class Turn:
         self.fire(DELIVERY, Emitted(at=self.world.at, effect=dispatch.id), dispatch.id)
         return dispatch.id
 
-    def again(self, id: str, effect: Any) -> None:
+    def again(self, effect_id: str, effect: Any) -> None:
         """Hand out an effect that was stored by an earlier event."""
-        self.dispatches.append(Dispatch(id, effect, again=True))
+        self.dispatches.append(Dispatch(effect_id, effect, again=True))
 
     def note(self, fact: Fact) -> None:
         """Record a row of the ledger."""

@@ -12,15 +12,19 @@ ZERO = Decimal(0)
 
 
 class Side(StrEnum):
+    """The side of an order or execution."""
+
     BUY = "Buy"
     SELL = "Sell"
 
     @property
     def sign(self) -> int:
+        """1 for a buy, -1 for a sell."""
         return 1 if self is Side.BUY else -1
 
     @property
     def opposite(self) -> Side:
+        """The side that undoes this one."""
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
@@ -61,7 +65,9 @@ class Instrument(Struct, frozen=True):
     def __post_init__(self) -> None:
         for name in ("tick", "lot"):
             if not (getattr(self, name).is_finite() and getattr(self, name) > 0):
-                raise ValueError(f"expected {self.symbol} {name} above 0, found {getattr(self, name)}")
+                raise ValueError(
+                    f"expected {self.symbol} {name} above 0, found {getattr(self, name)}"
+                )
 
     def round_qty(self, qty: Decimal) -> Decimal:
         """Round a quantity down to the lot size."""
@@ -109,8 +115,12 @@ class VenueFill(Struct, frozen=True):
     by: str = ""
 
     def __post_init__(self) -> None:
-        if not (self.qty.is_finite() and self.qty > 0 and self.price.is_finite() and self.price > 0):
-            raise ValueError(f"expected a fill of finite size and price, found {self.qty} @ {self.price}")
+        if not (
+            self.qty.is_finite() and self.qty > 0 and self.price.is_finite() and self.price > 0
+        ):
+            raise ValueError(
+                f"expected a fill of finite size and price, found {self.qty} @ {self.price}"
+            )
 
 
 class VenuePosition(Struct, frozen=True):

@@ -121,7 +121,10 @@ class Override(Struct, frozen=True):
 
 
 class World(Struct, frozen=True):
-    """Everything the bot remembers. ``machines``: machine → key → where it stands."""
+    """Everything the bot remembers. ``machines``: machine → key → where it stands.
+
+    ``crosses``: symbol → open time of the EMA cross that was traded last, so that none is twice.
+    """
 
     seq: int = 0
     at: int = 0
@@ -138,6 +141,7 @@ class World(Struct, frozen=True):
     orders: dict[str, Order] = {}
     positions: dict[str, Position] = {}
     shadows: dict[str, Shadow] = {}
+    crosses: dict[str, int] = {}
     closed: tuple[Closed, ...] = ()
     fills: tuple[str, ...] = ()
     deliveries: dict[str, Delivery] = {}

@@ -196,12 +196,11 @@ VIEWS: dict[str, View] = {
 }
 """Every view of the database, by name."""
 
-LAST_WEEK = "at >= datetime((SELECT max(at) FROM history), '-7 days')"
-
 ANSWERS: tuple[Answer, ...] = (
     Answer(
         "How often was the guard REDUCED last week, and why?",
-        f"SELECT at, reason, seconds FROM guard_history WHERE dest = 'REDUCED' AND {LAST_WEEK}",
+        "SELECT at, reason, seconds FROM guard_history WHERE dest = 'REDUCED'"
+        " AND at >= datetime((SELECT max(at) FROM history), '-7 days')",
     ),
     Answer(
         "Every operator action with name and reason",
@@ -231,8 +230,8 @@ def markdown() -> str:
     lines = [
         "# Queries",
         "",
-        "`python -m bot query \"SQL\"` reads the audit trail; it cannot write, attach, or run for",
-        "more than 5 seconds, and it shows 10,000 rows at most. A view's name alone is a query too.",
+        '`python -m bot query "SQL"` reads the audit trail; it cannot write, attach, or run for',
+        "more than 5 seconds, and shows 10,000 rows at most. A view's name alone is a query too.",
         "`--json` and `--csv` give data. Times are market time, UTC, and compare as text.",
         "",
         "## Questions",

@@ -93,9 +93,7 @@ def remembered(connection: Connection) -> World:
         machines.setdefault(row.machine, {})[row.key] = instance
     doubts = views.doubts(connection)
     machines["order"] = {row.order: Instance("UNKNOWN", 0, 0, row.reason) for row in doubts}
-    orders = {
-        row.order: Order(row.order, row.symbol, Side.BUY, ZERO, True, 0, 0) for row in doubts
-    }
+    orders = {row.order: Order(row.order, row.symbol, Side.BUY, ZERO, True, 0, 0) for row in doubts}
     return World(machines=machines, orders=orders)
 
 
@@ -155,9 +153,7 @@ def _document(connection: Connection, state: Path) -> Status:
     )
     level = found[0][0] if found else Level.FULL
     head_id, head = chain.head(connection)
-    account = [
-        row for row in views.standings(connection, *views.LIVING) if row.key == ACCOUNT
-    ]
+    account = [row for row in views.standings(connection, *views.LIVING) if row.key == ACCOUNT]
     return Status(
         database=str(state),
         bot=bot,
@@ -172,7 +168,7 @@ def _document(connection: Connection, state: Path) -> Status:
         ),
         halt=halt,
         storage=_storage(state, world),
-        last=tuple(views.last_moves(connection, LAST_MOVES)),
+        last=tuple(views.last_moves(connection, LAST_MOVES, without="delivery")),
         head_id=head_id,
         head=chain.short(head),
     )
@@ -197,7 +193,5 @@ def _symbol(world: World, name: str, level: Level) -> Symbol:
 
 
 def _storage(state: Path, world: World) -> Storage:
-    size = sum(
-        path.stat().st_size for path in (state, Path(f"{state}-wal")) if path.exists()
-    )
+    size = sum(path.stat().st_size for path in (state, Path(f"{state}-wal")) if path.exists())
     return Storage(world.state("storage"), round(size / 1e6, 3), files.free_mb(state))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
 
 from msgspec import Struct
 
 from bot.core.decide import TABLES
+from bot.core.machine import Table
 from bot.store.database import Connection
 
 LIVING = tuple(table.name for table in TABLES if not table.final)
@@ -29,8 +30,8 @@ class Move(Struct, frozen=True):
     trigger: str
     dest: str
     reason: str
-    seq: int
-    head: str
+    seq: int = 0
+    head: str = ""
 
 
 class Standing(Struct, frozen=True):
@@ -79,27 +80,33 @@ class Doubt(Struct, frozen=True):
 
 
 class Epoch(Struct, frozen=True):
-    """A restore: the backup that took the place of the database, by whom, and why."""
+    """A restore: the backup that took the database's place, by whom, and why; market ms UTC."""
 
     seq: int
     at: int
-    body: str
+    epoch: int
+    backup: str
+    old_head: str
+    operator: str
+    reason: str
 
 
 def moves_after(connection: Connection, after: int, machine: str = "") -> list[Move]:
     """Return the transitions after an id, oldest first."""
     rows = connection.execute(
-        f"{_MOVES} WHERE t.id > ? AND ? IN ('', t.machine) ORDER BY t.id",  # noqa: S608
+        f"{_MOVES} WHERE t.id > ? AND ? IN ('', t.machine) ORDER BY t.id",
         (after, machine),
     )
     return [Move(*row) for row in rows]
 
 
-def last_moves(connection: Connection, count: int, machine: str = "") -> list[Move]:
-    """Return the newest transitions, oldest first."""
+def last_moves(
+    connection: Connection, count: int, machine: str = "", without: str = ""
+) -> list[Move]:
+    """Return the newest transitions, oldest first; of one machine, or without one."""
     rows = connection.execute(
-        f"{_MOVES} WHERE ? IN ('', t.machine) ORDER BY t.id DESC LIMIT ?",  # noqa: S608
-        (machine, count),
+        f"{_MOVES} WHERE ? IN ('', t.machine) AND t.machine <> ? ORDER BY t.id DESC LIMIT ?",
+        (machine, without, count),
     )
     return [Move(*row) for row in rows][::-1]
 
@@ -112,11 +119,24 @@ def head_id(connection: Connection) -> int:
 
 def standings(connection: Connection, *names: str) -> list[Standing]:
     """Return where the named machines stand."""
-    marks = ", ".join("?" * len(names))
+    rows: list[Standing] = []
+    for name in names:
+        rows += _standing(connection, name, (), -1)
+    return rows
+
+
+def unfinished(connection: Connection, table: Table, limit: int) -> list[Standing]:
+    """Return where machines of one table stand that are not at their end."""
+    return _standing(connection, table.name, tuple(map(str, table.final)), limit)
+
+
+def _standing(
+    connection: Connection, name: str, final: tuple[str, ...], limit: int
+) -> list[Standing]:
     rows = connection.execute(
-        "SELECT machine, key, state, version, since, reason FROM instance"
-        f" WHERE machine IN ({marks}) ORDER BY machine, key",  # noqa: S608
-        names,
+        "SELECT machine, key, state, version, since, reason FROM instance WHERE machine = ?"
+        " AND state NOT IN (SELECT value FROM json_each(?)) ORDER BY key LIMIT ?",
+        (name, json.dumps(final), limit),
     )
     return [Standing(*row) for row in rows]
 
@@ -127,7 +147,10 @@ def open_positions(connection: Connection) -> list[OpenPosition]:
         "SELECT symbol, side, qty, entry, stop, take, stop_held, state, opened"
         " FROM open_positions ORDER BY symbol"
     )
-    return [OpenPosition(*row[:6], bool(row[6]), *row[7:]) for row in rows]
+    return [
+        OpenPosition(symbol, side, qty, entry, stop, take, bool(held), state, opened)
+        for symbol, side, qty, entry, stop, take, held, state, opened in rows
+    ]
 
 
 def equity(connection: Connection) -> EquityMark | None:
@@ -158,7 +181,9 @@ def run_state(connection: Connection, run: str) -> tuple[str, str] | None:
 
 def epochs(connection: Connection) -> list[Epoch]:
     """Return every restore of this database."""
-    rows: Any = connection.execute(
-        "SELECT seq, at, body FROM journal WHERE kind = 'Restored' ORDER BY seq"
+    rows = connection.execute(
+        "SELECT seq, at, json_extract(body, '$.epoch'), json_extract(body, '$.backup'),"
+        " json_extract(body, '$.old_head'), json_extract(body, '$.operator'),"
+        " json_extract(body, '$.reason') FROM journal WHERE kind = 'Restored' ORDER BY seq"
     )
     return [Epoch(*row) for row in rows]

@@ -47,7 +47,7 @@ class Caller(Struct, frozen=True):
 
 
 class Commands:
-    """Listens at ``path``. ``accept(request, caller)`` posts a command; it returns why not, or None.
+    """Listens at ``path``. ``accept(request, caller)`` posts a command, or returns why not.
 
     ``past(after)`` returns the committed transitions after an id, as the lines to stream.
     """
@@ -72,7 +72,7 @@ class Commands:
             listener.bind(f"/proc/self/fd/{folder}/{self.path.name}")
         finally:
             os.close(folder)
-        os.chmod(self.path, 0o660)
+        self.path.chmod(0o660)
         self._server = await asyncio.start_unix_server(
             self._serve, sock=listener, limit=LINE_BYTES_MAX
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,20 +53,22 @@ async def start(state_dir: Path, seed: int, speed: float, extra: Sequence[str] =
     running = await _running(state_dir)
     if running is not None:
         return running
-    process = await _spawn(state_dir, ["--seed", str(seed), "--speed", f"{speed:g}", *extra])
-    ended = asyncio.create_task(process.wait())
+    pid = _spawn(state_dir, ["--seed", str(seed), "--speed", f"{speed:g}", *extra])
+    handle = os.pidfd_open(pid)
     try:
         async with asyncio.timeout(START_SECONDS):
             while (found := await _running(state_dir)) is None:
-                if ended.done():
+                if await process_ended(handle, 0.05):
+                    code = _reaped(pid)
                     said = _tail(state_dir / LOG)
-                    raise Refused(f"the simulated exchange ended ({ended.result()}): {said}")
-                await asyncio.wait({ended}, timeout=0.05)
+                    raise Refused(f"the simulated exchange ended ({code}): {said}")
     except TimeoutError:
-        said = _tail(state_dir / LOG)
-        raise Retryable(
-            f"the simulated exchange did not answer within {START_SECONDS:g} s: {said}"
-        ) from None
+        os.kill(pid, signal.SIGKILL)  # a second one must not share its book
+        _reaped(pid)
+        limit, said = f"{START_SECONDS:g} s", _tail(state_dir / LOG)
+        raise Retryable(f"the simulated exchange did not answer within {limit}: {said}") from None
+    finally:
+        os.close(handle)
     return msgspec.structs.replace(found, reused=False)
 
 
@@ -93,21 +96,31 @@ async def _why_not_asked(url: str) -> str | None:
     return None
 
 
-async def _spawn(state_dir: Path, flags: list[str]) -> asyncio.subprocess.Process:
-    log_path = _cleared(state_dir)
-    with log_path.open("ab") as log:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "exchange", "--host", "127.0.0.1", "--port", "0"),
-            *("--port-file", str(state_dir / PORT_FILE), "--book", str(state_dir / BOOK)),
-            *("--idle-exit", str(IDLE_EXIT_SECONDS)),
-            *flags,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            start_new_session=True,  # neither Ctrl-C nor the end of the bot ends it
-        )
+def _spawn(state_dir: Path, flags: list[str]) -> int:
+    """Start the exchange in a session of its own: neither Ctrl-C nor the bot's end ends it."""
+    log = str(_cleared(state_dir))
+    command = [
+        *(sys.executable, "-m", "exchange", "--host", "127.0.0.1", "--port", "0"),
+        *("--port-file", str(state_dir / PORT_FILE), "--book", str(state_dir / BOOK)),
+        *("--idle-exit", str(IDLE_EXIT_SECONDS)),
+        *flags,
+    ]
+    return os.posix_spawn(
+        sys.executable,
+        command,
+        {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+
+
+def _reaped(pid: int) -> int:
+    """Return the exit code of a child that has ended or is ending now."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def _cleared(state_dir: Path) -> Path:

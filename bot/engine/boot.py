@@ -1,7 +1,7 @@
 """Boot is recovery: lease, migrate, snapshot and tail, and what to tell the reactor first.
 
 One path for a first start, a restart, and a crash. It refuses to run beside another writer, on an
-affected SQLite, or on a file that does not belong to this code; it never repairs anything by itself.
+affected SQLite, or on a file that does not belong to this code; it repairs nothing by itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bot.edge.clock import wall_ms
 from bot.edge.files import Halt, read_panic_lines, retire_panic_lines
 from bot.edge.host import free_mb
 from bot.engine.build import build_id
-from bot.engine.reactor import Reactor
+from bot.engine.reactor import Probe, Reactor, no_probe
 from bot.engine.replay import recover
 from bot.errors import StoreFatal
 from bot.learn.indicators import Oracle
@@ -59,7 +59,12 @@ class Booted(Struct, frozen=True):
 
 def take_lease(state: Path) -> Lease:
     """Become the one writer. Raises LeaseHeld, which names the holder."""
-    who = {"pid": os.getpid(), "host": socket.gethostname(), "since_ms": wall_ms(), "command": " ".join(sys.argv)[:200]}
+    who = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since_ms": wall_ms(),
+        "command": " ".join(sys.argv)[:200],
+    }
     return Lease(state, who)
 
 
@@ -86,27 +91,28 @@ def _agree(connection: Connection, world: World) -> None:
                 "SELECT state, version FROM instance WHERE machine = ? AND key = ?", (machine, key)
             ).fetchone()
             if row != (instance.state, instance.version):
-                raise StoreFatal(
-                    f"{machine} {key}: memory says {instance.state} v{instance.version}, the database {row}"
-                )
+                here = f"{instance.state} v{instance.version}"
+                raise StoreFatal(f"{machine} {key}: memory says {here}, the database {row}")
 
 
 def _identity(connection: Connection) -> tuple[str, int]:
     """Return the database's instance name and epoch; give it a name if it is new."""
-    found = dict(connection.execute("SELECT name, value FROM meta WHERE name IN ('instance', 'epoch')"))
+    found = dict(
+        connection.execute("SELECT name, value FROM meta WHERE name IN ('instance', 'epoch')")
+    )
     if "instance" not in found:
         found = {"instance": secrets.token_hex(3), "epoch": "1"}
         connection.executemany("INSERT INTO meta VALUES(?, ?)", list(found.items()))
     return found["instance"], int(found["epoch"])
 
 
-def build_reactor(booted: Booted, settings: Settings, **shell: object) -> Reactor:
+def build_reactor(booted: Booted, settings: Settings, probe: Probe = no_probe) -> Reactor:
     """Return a reactor whose indicators are rebuilt from stored candles."""
     oracle = Oracle(settings.strategy, settings.market.warmup_candles)
     for symbol in booted.world.feeds:
         stored = snapshots.candles(booted.writer.connection, symbol, settings.market.warmup_candles)
         oracle.rebuild(symbol, stored)
-    return Reactor(booted.writer, booted.world, oracle, wall=wall_ms, **shell)  # type: ignore[arg-type]
+    return Reactor(booted.writer, booted.world, oracle, wall=wall_ms, probe=probe)
 
 
 def first_events(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -28,6 +27,7 @@ from bot.errors import BotError
 
 CONCURRENT_MAX = 32
 PROOF_MARGIN_SECONDS = 1.5
+SEVERITIES = ("info", "warning", "critical")
 
 
 class Runner:
@@ -46,6 +46,8 @@ class Runner:
     ) -> None:
         self.venue, self.gate, self.notifier = venue, gate, notifier
         self.post, self.reference, self.leave, self.probe = post, reference, leave, probe
+        self.severity_min = "info"
+        self._references: dict[str, str] = {}
         self.in_flight: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(CONCURRENT_MAX)
         self._kinds: dict[type, Callable[[Dispatch], Awaitable[list[Event]]]] = {
@@ -102,10 +104,12 @@ class Runner:
             return self._delivered(dispatch)  # closed, or under another stop, since it was decided
         await self.venue.protect(effect.symbol, effect.stop, effect.take)
         seen = [p for p in await self.venue.positions() if p.symbol == effect.symbol]
-        return self._delivered(dispatch, *(PositionReported(at=self._now(), position=p) for p in seen))
+        return self._delivered(
+            dispatch, *(PositionReported(at=self._now(), position=p) for p in seen)
+        )
 
     async def _inquire(self, dispatch: Dispatch) -> list[Event]:
-        """Only the venue's word ends a doubt: the order's row, or its absence once it is too late."""
+        """Only the venue's word ends a doubt: the order's row, or absence once it is too late."""
         effect: effects.Inquire = dispatch.effect
         asked_at = self._now()
         row = await self.venue.find(effect.order, effect.symbol)
@@ -117,7 +121,8 @@ class Runner:
         margin = self.venue.clock.real_ms(PROOF_MARGIN_SECONDS)
         too_late_at = effect.sent_at + self.venue.rest.recv_window_ms + margin
         if asked_at < too_late_at:
-            reason = f"not there yet; it could be accepted for {(too_late_at - asked_at) / 1000:.1f} s more"
+            left = (too_late_at - asked_at) / 1000
+            reason = f"not there yet; it could be accepted for {left:.1f} s more"
             return [Undelivered(at=self._now(), effect=dispatch.id, reason=reason)]
         reason = "the venue does not have it, and its request can no longer be accepted"
         return self._delivered(dispatch, Absent(at=self._now(), order=effect.order, reason=reason))
@@ -125,13 +130,18 @@ class Runner:
     def _why_foreign(self, key: str, row: VenueOrder) -> str | None:
         """Tell why the venue's row under our id is not our order, or None."""
         order = self.gate.world().orders.get(key)
-        if order is None or (row.symbol, row.side) == (order.symbol, order.side) and row.qty == order.qty:
+        if order is None or (
+            (row.symbol, row.side) == (order.symbol, order.side) and row.qty == order.qty
+        ):
             return None
-        return f"expected {order.side} {order.qty:f} {order.symbol} under this id, found {row.side} {row.qty:f} {row.symbol}"
+        mine = f"{order.side} {order.qty:f} {order.symbol}"
+        return f"expected {mine} under this id, found {row.side} {row.qty:f} {row.symbol}"
 
     async def _reconcile(self, dispatch: Dispatch) -> list[Event]:
         effect: effects.Reconcile = dispatch.effect
-        margin = self.venue.clock.real_ms(10)  # executions may become readable late; each is booked once
+        margin = self.venue.clock.real_ms(
+            10
+        )  # executions may become readable late; each is booked once
         found = await self.venue.account(effect.orders, max(0, effect.since - margin))
         slack = self.venue.clock.real_ms(0.1)
         return self._delivered(dispatch, replace(found, as_of=found.as_of - slack))
@@ -148,8 +158,13 @@ class Runner:
 
     async def _notify(self, dispatch: Dispatch) -> list[Event]:
         effect: effects.Notify = dispatch.effect
-        reference = f"{dispatch.id} {self.reference()}"
-        await self.notifier.send(effect.severity, effect.text, reference, dispatch.again)
+        if SEVERITIES.index(effect.severity) >= SEVERITIES.index(self.severity_min):
+            # the same reference at every attempt: a channel that took it is not told twice
+            reference = self._references.setdefault(
+                dispatch.id, f"{dispatch.id} {self.reference()}"
+            )
+            await self.notifier.send(effect.severity, effect.text, reference, dispatch.again)
+        self._references.pop(dispatch.id, None)
         return self._delivered(dispatch)
 
     async def _clear_halt(self, dispatch: Dispatch) -> list[Event]:
@@ -159,5 +174,3 @@ class Runner:
     async def _exit(self, dispatch: Dispatch) -> list[Event]:
         self.leave(dispatch.effect.reason)
         return self._delivered(dispatch)
-
-

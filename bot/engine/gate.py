@@ -36,7 +36,8 @@ class Gate:
         if self.latch.reason:
             return f"entries are latched off: {self.latch.reason}"
         return next(
-            (why for level, why in lowered(self.world(), submit.symbol) if level < Level.REDUCED), None
+            (why for level, why in lowered(self.world(), submit.symbol) if level < Level.REDUCED),
+            None,
         )
 
     async def send(self, dispatch: Dispatch) -> list[Event]:
@@ -53,7 +54,10 @@ class Gate:
         if outcome.kind is Kind.ACK:
             return [Accepted(at=at, order=order, venue_id=outcome.venue_id), delivered]
         if outcome.kind is Kind.REJECTED:
-            return [Rejected(at=at, order=order, code=outcome.code, reason=outcome.reason), delivered]
+            return [
+                Rejected(at=at, order=order, code=outcome.code, reason=outcome.reason),
+                delivered,
+            ]
         if outcome.kind is Kind.NOT_SENT:
             return self._not_sent(dispatch, outcome.reason)
         reason = f"{outcome.kind.name}: {outcome.reason}"

@@ -12,7 +12,7 @@ from bot.core.world import World
 
 
 class Latch:
-    """``reason`` is why entries are off, None while it is clear. Set by one thread, read by others."""
+    """``reason`` is why entries are off, None while it is clear. Any thread may read it."""
 
     def __init__(self) -> None:
         self.reason: str | None = None

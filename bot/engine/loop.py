@@ -38,7 +38,14 @@ class Loop(threading.Thread):
     """Turns until ``finish``; then writes a snapshot and a checkpoint."""
 
     def __init__(
-        self, reactor: Reactor, inbox: Inbox, latch: Latch, hooks: Hooks, *, batch_max: int, build: str
+        self,
+        reactor: Reactor,
+        inbox: Inbox,
+        latch: Latch,
+        hooks: Hooks,
+        *,
+        batch_max: int,
+        build: str,
     ) -> None:
         super().__init__(name="reactor", daemon=True)
         self.reactor, self.inbox, self.latch, self.hooks = reactor, inbox, latch, hooks
@@ -51,7 +58,7 @@ class Loop(threading.Thread):
 
     @property
     def world(self) -> World:
-        """The committed world; safe to read from any thread, because it is replaced, not changed."""
+        """The committed world; any thread may read it, because it is replaced, not changed."""
         return self.reactor.world
 
     def finish(self) -> None:
@@ -68,7 +75,7 @@ class Loop(threading.Thread):
                     self._turn(batch)
                 self._beat()
             self._leave()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 a thread has nobody to raise to
             self.hooks.fatal(error)
 
     def _turn(self, batch: list[Event]) -> None:
@@ -83,7 +90,10 @@ class Loop(threading.Thread):
         self.events += len(batch)
         self.latch.settle(committed.world)
         self.hooks.committed(committed)
-        if committed.world.seq - self._snapshot_seq >= committed.world.settings.storage.snapshot_events:
+        if (
+            committed.world.seq - self._snapshot_seq
+            >= committed.world.settings.storage.snapshot_events
+        ):
             self._snapshot()
 
     def _with_latch(self, batch: list[Event]) -> list[Event]:

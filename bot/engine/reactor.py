@@ -49,9 +49,11 @@ def no_probe(point: Point) -> None:
 class OracleLike(Protocol):
     """Answers questions on copies; ``swap`` makes the answers count."""
 
-    def ask(self, question: Question, at: int, base: Any = None) -> tuple[Any | None, Any]: ...
+    def ask(self, question: Question, at: int, base: Any = None) -> tuple[Any | None, Any]:
+        """Return the answer, or None, and the symbol's next state."""
 
-    def swap(self, states: dict[str, Any]) -> None: ...
+    def swap(self, states: dict[str, Any]) -> None:
+        """Make answered questions count."""
 
 
 class Committed(Struct, frozen=True):

@@ -28,7 +28,7 @@ class Checked(Struct, frozen=True):
 
 
 def recover(connection: Connection) -> tuple[World, int, int]:
-    """Rebuild memory: the newest snapshot and the journal's tail. Return ``(world, snapshot, tail)``.
+    """Rebuild memory from the newest snapshot and the tail: ``(world, snapshot seq, tail)``.
 
     Answers of the oracle are in the journal, so nothing is measured again.
     """
@@ -65,10 +65,14 @@ def _copy_past(connection: Connection, fresh: Connection, seq: int) -> None:
         return
     fresh.execute("PRAGMA defer_foreign_keys=ON")
     for machine, source, trigger, dest, _ in connection.execute("SELECT * FROM rule"):
-        fresh.execute("INSERT OR IGNORE INTO rule VALUES(?, ?, ?, ?, NULL)", (machine, source, trigger, dest))
+        fresh.execute(
+            "INSERT OR IGNORE INTO rule VALUES(?, ?, ?, ?, NULL)", (machine, source, trigger, dest)
+        )
     columns = {"journal": "seq, at, wall, kind, cause, body", "transition": COLUMNS, "outbox": "*"}
     for table, names in columns.items():
-        cursor = connection.execute(f"SELECT {names} FROM {table} WHERE seq <= ? ORDER BY 1", (seq,))
+        cursor = connection.execute(
+            f"SELECT {names} FROM {table} WHERE seq <= ? ORDER BY 1", (seq,)
+        )
         for row in cursor:
             target = "" if names == "*" else f"({names})"
             marks = ", ".join("?" * len(row))
@@ -94,7 +98,11 @@ def _zip(a: Any, b: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _show(row: tuple[Any, ...] | None) -> str:
-    return "nothing" if row is None else repr(tuple(v.hex()[:12] if isinstance(v, bytes) else v for v in row))
+    return (
+        "nothing"
+        if row is None
+        else repr(tuple(v.hex()[:12] if isinstance(v, bytes) else v for v in row))
+    )
 
 
 MACHINES = {table.name: table for table in TABLES}

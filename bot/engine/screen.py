@@ -67,10 +67,15 @@ class Screen:
             now = world()
             if self.is_terminal:
                 width = shutil.get_terminal_size().columns
-                print(f"\r\x1b[K{status_line(now, latch())[: width - 1]}", end="", file=sys.stderr, flush=True)
+                print(
+                    f"\r\x1b[K{status_line(now, latch())[: width - 1]}",
+                    end="",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 self._open = True
             else:
-                states = f"{now.state('process')} {now.state('guard')} {now.state('kill')} {now.state('hold')}"
+                states = " ".join(map(now.state, ("process", "guard", "kill", "hold")))
                 if states != before:
                     print(status_line(now, latch()), file=sys.stderr, flush=True)
                     before = states
@@ -88,21 +93,23 @@ class Screen:
 def summary(connection: Connection, world: World, events: int, turns: int) -> str:
     """Return what a run came to, in a few lines."""
     trades = connection.execute(
-        "SELECT count(*), coalesce(sum(CAST(pnl AS REAL) > 0), 0), coalesce(sum(CAST(pnl AS REAL)), 0)"
+        "SELECT count(*), total(CAST(pnl AS REAL) > 0), total(CAST(pnl AS REAL))"
         " FROM trade WHERE shadow = 0"
     ).fetchone()
     head_id, head = chain.head(connection)
     stopped = world.instance_of("process")
     held = [
-        f"{p.symbol} {p.qty:f} at {p.avg:f}, stop {p.stop:f} {'held' if p.stop_held else 'NOT held'} by the venue"
+        f"{p.symbol} {p.qty:f} at {p.avg:f}, stop {p.stop:f} {'' if p.stop_held else 'NOT '}held"
         for p in world.positions.values()
         if p.qty and p.stop is not None
     ]
     lines = [
         f"stopped: {stopped.reason if stopped else 'unknown'}",
-        f"round trips: {trades[0]} ({trades[1]} won), profit {trades[2]:+.2f}, equity {world.account.equity:.2f}",
+        f"round trips: {trades[0]} ({trades[1]:.0f} won), profit {trades[2]:+.2f}",
+        f"equity {world.account.equity:.2f}, peak {world.account.peak:.2f}",
         f"positions kept: {'; '.join(held) or 'none'}",
         f"guard {world.state('guard')}, kill {world.state('kill')}, hold {world.state('hold')}",
-        f"this run: {events} events in {turns} transactions; audit head #{head_id} {chain.short(head)}",
+        f"this run: {events} events in {turns} transactions",
+        f"audit head: #{head_id} {chain.short(head)}",
     ]
     return "\n".join(lines)

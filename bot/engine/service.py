@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Venue(Struct, frozen=True):
 
 
 def run(loaded: Loaded, state: Path, seconds: float | None = None, probe: Probe = no_probe) -> int:
-    """Run until stopped; return the exit code. Raises LeaseHeld, ConfigError, and other BotErrors."""
+    """Run until stopped; return the exit code. Raises LeaseHeld, ConfigError, any BotError."""
     paths = boot.Paths(state)
     lease = boot.take_lease(paths.state)
     try:
@@ -97,9 +97,12 @@ async def find_venue(config: Config, folder: Path) -> Venue:
         public = venue.ws_public_url or venue.ws_url
         return Venue(venue.rest_url, venue.ws_url, public, venue.key, venue.secret)
     flags = [flag for path in config.exchange.replay for flag in ("--replay", path)]
+    if config.exchange.live:
+        flags += ["--live", config.exchange.live]
     if config.exchange.symbols:
         flags += ["--symbols", ",".join(config.exchange.symbols)]
-    child = await embedded.start(folder, config.exchange.seed, config.exchange.speed, flags)
+    speed = 1.0 if config.exchange.live else config.exchange.speed
+    child = await embedded.start(folder, config.exchange.seed, speed, flags)
     return Venue(child.rest_url, child.ws_url, child.ws_url, child.key, child.secret, child)
 
 
@@ -134,6 +137,7 @@ class Service:
             leave=self._leave,
             probe=probe,
         )
+        self.runner.severity_min = loaded.config.notify.severity_min
         self.commands = Commands(paths.socket, self._command, self._past)
         self.screen = Screen(paths.state)
         self.exit_code: asyncio.Future[int] | None = None
@@ -167,7 +171,7 @@ class Service:
             await asyncio.gather(*tasks, return_exceptions=True)
         return await self._shut(code)
 
-    def _senses(self):  # type: ignore[no-untyped-def]
+    def _senses(self) -> Iterator[Coroutine[Any, Any, None]]:
         yield self._connect()
         yield self._ticking()
         yield self._watch_clock()
@@ -187,7 +191,14 @@ class Service:
             await self._stop_child(self.where.child)
         self.screen.close()
         if code == EXIT_OK:
-            print(summary(self.booted.writer.connection, self.loop.world, self.loop.events, self.loop.turns))
+            print(
+                summary(
+                    self.booted.writer.connection,
+                    self.loop.world,
+                    self.loop.events,
+                    self.loop.turns,
+                )
+            )
         return code
 
     async def _stop_child(self, child: embedded.Endpoint) -> None:
@@ -240,9 +251,13 @@ class Service:
     def _after_commit(self, committed: Committed) -> None:
         self.runner.start(committed.dispatches)
         self.commands.publish([_line(entry) for entry in committed.entries])
-        if any(step.machine == "process" and step.dest == "BOOT" for _, _, step in committed.entries):
+        if any(
+            step.machine == "process" and step.dest == "BOOT" for _, _, step in committed.entries
+        ):
             boot.panic_was_read(self.paths)
-        if any(step.machine == "process" and step.dest == "RUNNING" for _, _, step in committed.entries):
+        if any(
+            step.machine == "process" and step.dest == "RUNNING" for _, _, step in committed.entries
+        ):
             sd_notify("READY=1")
 
     def _beat(self, signs: Mapping[str, Any]) -> None:
@@ -251,7 +266,8 @@ class Service:
             self.heartbeat.write(signs)
         except Retryable as error:
             self.latch.tighten(str(error))
-        sd_notify(f"WATCHDOG=1\nSTATUS={signs['process']} {signs['level']} head #{signs['head_id']} {signs['head']}")
+        head = f"#{signs['head_id']} {signs['head']}"
+        sd_notify(f"WATCHDOG=1\nSTATUS={signs['process']} {signs['level']} head {head}")
 
     # -- senses ------------------------------------------------------------------------------------
 
@@ -268,11 +284,17 @@ class Service:
                 await asyncio.sleep(1)
         instruments = found[: config.settings.market.symbols_max]
         symbols = [i.symbol for i in instruments]
-        self.post(VenueConnected(at=self.clock.now(), rate=self.clock.rate, instruments=instruments))
+        self.post(
+            VenueConnected(at=self.clock.now(), rate=self.clock.rate, instruments=instruments)
+        )
         public_venue = self.venue
         if self.where.ws_public_url != self.where.ws_url:
             public_venue = Bybit(
-                self.where.rest_url, self.where.ws_public_url, self.where.key, self.where.secret, clock=self.clock
+                self.where.rest_url,
+                self.where.ws_public_url,
+                self.where.key,
+                self.where.secret,
+                clock=self.clock,
             )
         async with asyncio.TaskGroup() as streams:
             streams.create_task(public_stream(public_venue, symbols, self.marks, self.post).run())
@@ -306,7 +328,9 @@ class Service:
             self.post(StorageChecked(at=self.clock.now(), free_mb=free_mb(self.paths.folder)))
             orphan = orphaned(self.paths.state)
             if orphan:
-                self.latch.tighten(f"{orphan} was removed while the bot runs: what is committed would be lost")
+                self.latch.tighten(
+                    f"{orphan} was removed while the bot runs: what is committed would be lost"
+                )
                 self._fatal(StoreFatal(self.latch.reason or ""))
 
     # -- operator ----------------------------------------------------------------------------------
@@ -365,10 +389,9 @@ def orphaned(state: Path) -> str | None:
     """Return the name of a database file this process has open that was removed, or None."""
     for entry in os.scandir("/proc/self/fd"):
         try:
-            target = os.readlink(entry.path)
+            target = str(Path(entry.path).readlink())
         except OSError:
             continue
         if target.startswith(str(state)) and target.endswith(" (deleted)"):
             return target.removesuffix(" (deleted)")
     return None
-

@@ -21,9 +21,9 @@ CROSS_AGE_MAX = 1_000
 
 
 class Indicators:
-    """The handles of one symbol after its newest candle. ``short``: candles while there are too few."""
+    """The handles of one symbol after its newest candle; ``short``: candles while too few."""
 
-    __slots__ = ("handles", "sign", "cross_age", "short")
+    __slots__ = ("cross_age", "handles", "short", "sign")
 
     def __init__(self) -> None:
         self.handles: tuple[Any, ...] | None = None
@@ -82,7 +82,7 @@ class Oracle:
         )
 
     def rebuild(self, symbol: str, candles: list[Candle]) -> None:
-        """Open a symbol from stored candles, as at boot; too few are kept until there are enough."""
+        """Open a symbol from stored candles, as at boot; too few wait until there are enough."""
         state = Indicators()
         state.short = candles[-self.warmup :]
         if len(state.short) >= self.warmup:

@@ -21,7 +21,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def link(previous: bytes, row: tuple[Any, ...], body: bytes) -> bytes:
-    """Return the hash of ``(id, seq, at, machine, key, version, source, trigger, dest, reason)``."""
+    """Return the hash of a transition's columns, id to reason, after ``previous``."""
     digest = hashlib.sha256(b"transition-v1")
     digest.update(previous)
     digest.update(_encode(row))
@@ -50,9 +50,7 @@ def rows(connection: Connection, after: int) -> Iterator[tuple[Any, ...]]:
     )
 
 
-def verify(
-    connection: Connection, after: int = 0, *, instances: bool = True
-) -> tuple[int, bytes]:
+def verify(connection: Connection, after: int = 0, *, instances: bool = True) -> tuple[int, bytes]:
     """Check the chain after a transition id; return ``(rows checked, head)`` or raise ChainBroken.
 
     ``instances``: also check that every machine stands where its newest transition says.
@@ -67,7 +65,9 @@ def verify(
     for row in rows(connection, after):
         columns, hash_, body = row[:10], bytes(row[10]), row[11]
         if columns[0] != expected:
-            raise ChainBroken(f"expected transition {expected}, found {columns[0]}: rows are missing")
+            raise ChainBroken(
+                f"expected transition {expected}, found {columns[0]}: rows are missing"
+            )
         if body is None:
             raise ChainBroken(f"transition {columns[0]}: its event {columns[1]} is missing")
         if link(previous, columns, body.encode()) != hash_:
@@ -86,4 +86,6 @@ def _verify_instances(connection: Connection) -> None:
         " WHERE t.dest IS NOT i.state LIMIT 1"
     ).fetchone()
     if wrong:
-        raise ChainBroken(f"{wrong[0]} {wrong[1]}: state {wrong[2]}, its transitions say {wrong[3]}")
+        raise ChainBroken(
+            f"{wrong[0]} {wrong[1]}: state {wrong[2]}, its transitions say {wrong[3]}"
+        )

@@ -1,4 +1,4 @@
-"""Opens ``state.db``. The one importer of the SQLite driver; in this process nothing else opens the file.
+"""Opens ``state.db``. The one importer of the driver; nothing else here opens the file.
 
 A plain ``open()`` of the file by the process that writes it, or a second SQLite library on it,
 loses committed rows: POSIX drops all locks of a process when any descriptor of the file is closed.
@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pysqlite3 import dbapi2 as sqlite3
 
 from bot.errors import BotError, ConfigError, StoreBusy, StoreFatal
 
-Connection = sqlite3.Connection
+if TYPE_CHECKING:  # the driver has the standard library's shape, and no types of its own
+    from sqlite3 import Connection as Connection  # noqa: PLC0414 exported to the store
+else:
+    Connection = sqlite3.Connection
+
 DriverError = sqlite3.Error
 IntegrityError = sqlite3.IntegrityError
 
@@ -71,7 +76,9 @@ def open_writer(path: Path) -> Connection:
     refuse_affected()
     refuse_unsafe_file(path)
     try:
-        connection = sqlite3.connect(str(path), isolation_level=None, check_same_thread=False)
+        connection: Connection = sqlite3.connect(
+            str(path), isolation_level=None, check_same_thread=False
+        )
         for pragma in PRAGMAS:
             connection.execute(pragma)
         mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
@@ -85,7 +92,9 @@ def open_writer(path: Path) -> Connection:
 
 def open_memory() -> Connection:
     """Open an empty database in memory, for replay and rehearsal."""
-    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection: Connection = sqlite3.connect(
+        ":memory:", isolation_level=None, check_same_thread=False
+    )
     connection.execute("PRAGMA foreign_keys=ON")
     return connection
 
@@ -103,7 +112,7 @@ def open_reader(path: Path, *, alive: bool) -> Connection:
     if not alive and not Path(f"{path}-wal").exists() and not os.access(path.parent, os.W_OK):
         mode = "mode=ro&immutable=1"
     try:
-        connection = sqlite3.connect(
+        connection: Connection = sqlite3.connect(
             f"file:{quoted}?{mode}", uri=True, isolation_level=None, check_same_thread=False
         )
         connection.execute("PRAGMA busy_timeout=2000")

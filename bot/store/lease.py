@@ -44,7 +44,9 @@ class Lease:
             held_by = _read(self._fd)
             os.close(self._fd)
             named = ", ".join(f"{key} {value}" for key, value in held_by.items())
-            raise LeaseHeld(f"{state} is in use: its lease is held by {named or 'another process'}") from None
+            raise LeaseHeld(
+                f"{state} is in use: its lease is held by {named or 'another process'}"
+            ) from None
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, json.dumps(who).encode(), 0)
 

@@ -12,7 +12,9 @@ from bot.store.database import Connection
 
 def applied(connection: Connection) -> dict[str, str]:
     """Return the migrations that ran, with their checksums; empty for a new file."""
-    there = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'migration_sum'").fetchone()
+    there = connection.execute(
+        "SELECT 1 FROM sqlite_schema WHERE name = 'migration_sum'"
+    ).fetchone()
     if not there:
         return {}
     return dict(connection.execute("SELECT name, sha256 FROM migration_sum"))
@@ -60,13 +62,19 @@ def _run(connection: Connection, todo: list[str]) -> None:
             "(name TEXT PRIMARY KEY, sha256 TEXT NOT NULL) STRICT, WITHOUT ROWID"
         )
         for name in todo:
-            connection.execute("INSERT INTO migration_sum VALUES(?, ?)", (name, migrations.checksum(name)))
-        if connection.execute("PRAGMA foreign_key_check").fetchone():
-            raise SchemaMismatch("a migration left rows that break a foreign key")
+            connection.execute(
+                "INSERT INTO migration_sum VALUES(?, ?)", (name, migrations.checksum(name))
+            )
+        _refuse_broken_keys(connection)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _refuse_broken_keys(connection: Connection) -> None:
+    if connection.execute("PRAGMA foreign_key_check").fetchone():
+        raise SchemaMismatch("a migration left rows that break a foreign key")
 
 
 def project_rules(connection: Connection, now: int) -> None:

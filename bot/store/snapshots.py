@@ -48,7 +48,7 @@ def newest(connection: Connection, up_to: int | None = None) -> World:
         try:
             return _decode(body)
         except msgspec.ValidationError:
-            continue  # of a build whose world had another shape: an older one, or the journal, serves
+            continue  # its world had another shape: an older one, or the journal, serves
     return World()
 
 

@@ -22,8 +22,8 @@ from bot.store.database import Connection, DriverError, IntegrityError, classify
 _encoder = msgspec.json.Encoder(decimal_format="string")
 _decoder = msgspec.json.Decoder(events.Journaled)
 
-Stored = tuple[int, int, str, str, str, int, str, str, str, str]
-"""A transition's hashed columns: id, seq, at, machine, key, version, source, trigger, dest, reason."""
+Stored = tuple[int, int, int, str, str, int, str, str, str, str]
+"""The hashed columns: id, seq, at, machine, key, version, source, trigger, dest, reason."""
 
 
 def encode(event: events.Event) -> str:
@@ -249,7 +249,18 @@ def _candle(writer: Writer, seq: int, at: int, fact: facts.CandleStored) -> None
     c = fact.candle
     writer._execute(
         "INSERT OR REPLACE INTO candle VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (fact.symbol, c.open_time, c.open, c.high, c.low, c.close, c.volume, fact.source, at, fact.how),
+        (
+            fact.symbol,
+            c.open_time,
+            c.open,
+            c.high,
+            c.low,
+            c.close,
+            c.volume,
+            fact.source,
+            at,
+            fact.how,
+        ),
     )
 
 

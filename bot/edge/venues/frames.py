@@ -235,5 +235,5 @@ class PrivateReader:
         if isinstance(row, wire.OrderRow):
             return None if row.is_stop else OrderReported(at=at, row=row.value())
         if isinstance(row, wire.FillRow):
-            return Filled(at=at, fill=row.value()) if True else None
+            return Filled(at=at, fill=row.value()) if row.exec_type in wire.TRADES else None
         return PositionReported(at=at, position=row.value())

@@ -1,0 +1,239 @@
+"""Commands that make the bot do something: run, do, panic."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bot.cli.options import (
+    DURATION,
+    config_option,
+    json_option,
+    operator,
+    reason_option,
+    state_option,
+)
+from bot.cli.output import CODES, Exit, put, put_json, say
+from bot.errors import NotRunning
+
+if TYPE_CHECKING:
+    from bot.desk.client import Ask, Moved
+
+_PATIENCE_SECONDS = 5.0  # on top of the time in which a command must verify itself
+
+ENDS = {
+    "DONE": Exit.OK,
+    "REFUSED": Exit.REFUSED,
+    "EXPIRED": Exit.REFUSED,
+    "FAILED": Exit.UNVERIFIED,  # a loosening that did not verify in time
+    "ESCALATED": Exit.UNVERIFIED,  # a tightening that did not verify in time
+}
+
+
+@click.command(epilog=CODES)
+@click.option("--for", "for_seconds", type=DURATION, default=None, help="Stop safely after this.")
+@state_option
+@config_option
+@json_option
+def run(for_seconds: float | None, state: Path, config_path: Path | None, as_json: bool) -> int:
+    """Run the bot until it is stopped (the default command).
+
+    Without a configuration it trades on paper at an exchange that it starts itself.
+    """
+    from bot.config import load
+    from bot.engine import service
+
+    loaded = load(config_path, os.environ)
+    if not as_json:
+        return service.run(loaded, state, for_seconds)
+    with contextlib.redirect_stdout(sys.stderr):
+        code = service.run(loaded, state, for_seconds)
+    from bot.desk.status import read
+
+    put_json(read(state))
+    return code
+
+
+class _Do(click.Command):
+    """Its help lists every command that there is, from the table that the bot itself reads."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from bot.core.runs import VERBS
+
+        with formatter.section("Commands (tightening ones marked ↓)"):
+            formatter.write_dl(
+                [(f"{v.name}{' ↓' if v.tightens else ''}", v.meaning) for v in VERBS.values()]
+            )
+        super().format_epilog(ctx, formatter)
+
+
+@click.command(cls=_Do, epilog=CODES)
+@click.argument("command")
+@click.argument("arguments", nargs=-1, metavar="[KEY=VALUE]...")
+@reason_option
+@click.option("--symbol", default=None, help="One symbol in place of the account.")
+@click.option("--expires", type=DURATION, default=None, help="How long a parameter holds: 2h.")
+@click.option("--timeout", type=DURATION, default=None, help="How long to wait for the end.")
+@click.option("--ttl", type=DURATION, default="30s", show_default=True, help="Good for this long.")
+@state_option
+@json_option
+def do(
+    command: str,
+    arguments: tuple[str, ...],
+    state: Path,
+    *,
+    reason: str,
+    symbol: str | None,
+    expires: float | None,
+    timeout: float | None,
+    ttl: float,
+    as_json: bool,
+) -> int:
+    """Have the bot do COMMAND and wait until it is seen to have worked.
+
+    Without a running bot only hold, reduce, and kill are carried out.
+    """
+    from bot.core.runs import VERBS
+    from bot.desk.client import Ask
+
+    if command not in VERBS:
+        raise click.UsageError(f"expected one of {', '.join(VERBS)}; found {command!r}")
+    args = _arguments(arguments, symbol, expires)
+    ask = Ask(command, args, reason, max(1, round(ttl)))
+    patience = timeout or VERBS[command].within_seconds + _PATIENCE_SECONDS
+    moves = []
+    for moved in _carry_out(state, ask, patience):
+        moves.append(moved)
+        if not as_json:
+            put(f"{moved.state}: {moved.reason}")
+    last = moves[-1]
+    if as_json:
+        put_json({"run": last.run, "state": last.state, "reason": last.reason, "moves": moves})
+    return ENDS.get(last.state, Exit.UNVERIFIED)
+
+
+def _arguments(pairs: tuple[str, ...], symbol: str | None, expires: float | None) -> dict[str, str]:
+    args = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (equals and key):
+            raise click.UsageError(f"expected KEY=VALUE, found {pair!r}")
+        args[key] = value
+    if symbol:
+        args["symbol"] = symbol
+    if expires:
+        args["seconds"] = str(round(expires))
+    return args
+
+
+def _carry_out(state: Path, ask: Ask, patience: float) -> Iterator[Moved]:
+    """Let the running bot do it; where none runs, tighten on its database."""
+    from bot.desk import client, files
+
+    try:
+        yield from client.command(state, ask, patience)
+    except NotRunning:
+        if files.holder(state) is not None:
+            raise
+        from bot.engine.offline import do_offline
+
+        end, why = do_offline(state, ask.verb, ask.args, ask.reason, operator())
+        say("no bot is running: it was carried out on its database")
+        yield client.Moved(ask.id, end, why)
+        if end not in client.FINAL:
+            say(f"it is {end}; the next start of the bot sees it through")
+
+
+@click.command(epilog=CODES)
+@reason_option
+@click.option("--flatten", is_flag=True, help="Close every position too.")
+@click.option("--end-bot", is_flag=True, help="End the process that holds the lease.")
+@state_option
+@config_option
+@json_option
+def panic(
+    state: Path,
+    config_path: Path | None,
+    *,
+    reason: str,
+    flatten: bool,
+    end_bot: bool,
+    as_json: bool,
+) -> int:
+    """Make the account safe without the bot: HALT, cancel entries, see to the stops.
+
+    Needs neither the bot nor its database. What it did is printed and kept in panic.jsonl.
+    """
+    import asyncio
+
+    from bot.config import load
+    from bot.desk import files
+
+    beside = files.Beside(state)
+    holder = files.holder(state) if end_bot else None
+    pid = (holder or {}).get("pid")
+    lines = asyncio.run(
+        _panic(
+            load(config_path, os.environ),
+            beside,
+            flatten=flatten,
+            reason=reason,
+            end_pid=pid if isinstance(pid, int) else None,
+        )
+    )
+    return _show_panic(lines, as_json=as_json)
+
+
+async def _panic(
+    loaded: Any, beside: Any, *, flatten: bool, reason: str, end_pid: int | None
+) -> list[str]:
+    from bot.edge.clock import MarketClock
+    from bot.edge.files import Halt
+    from bot.edge.venues.bybit import Bybit
+    from bot.panic import panic as act
+
+    rest, stream, key, secret = _address(loaded.config.venue, beside.state.parent)
+    venue = Bybit(rest, stream, key, secret, clock=MarketClock())
+    await venue.open()
+    try:
+        who, halt = operator(), Halt(beside.halt)
+        return await act(venue, halt, beside.panic_log, flatten, who, reason, end_pid)
+    finally:
+        await venue.close()
+
+
+def _address(venue: Any, folder: Path) -> tuple[str, str, str, str]:
+    """Return where the venue is. A lost exchange gives an address where every step says so."""
+    from bot.edge import embedded
+
+    if venue.env != "embedded":
+        return venue.rest_url, venue.ws_url, venue.key, venue.secret
+    import msgspec
+
+    try:
+        found = msgspec.json.decode((folder / embedded.PORT_FILE).read_bytes())
+        url = str(found["url"])
+    except (OSError, msgspec.DecodeError, KeyError, TypeError):
+        url = "http://127.0.0.1:1"  # nothing listens there: the steps fail and are written down
+    return url, url.replace("http", "ws", 1), embedded.KEY, embedded.SECRET
+
+
+def _show_panic(lines: list[str], *, as_json: bool) -> int:
+    import msgspec
+
+    found = [msgspec.json.decode(line) for line in lines]
+    undone = str(found[-1]["detail"]) if found[-1]["outcome"] != "done" else ""
+    if as_json:
+        put_json({"lines": found, "undone": undone})
+    else:
+        for line in found:
+            put(f"{line['action']}: {line['outcome']} {line['detail']}".rstrip())
+    if undone:
+        say(f"a person must still see to: {undone}")
+    return Exit.FAILED if undone else Exit.OK

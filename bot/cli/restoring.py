@@ -1,0 +1,102 @@
+"""Restores a backup: verified, given a new epoch in its own audit trail, then put in place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from bot.core.events import Restored
+from bot.core.turn import Question
+from bot.desk.clock import wall_ms
+from bot.engine.reactor import Reactor
+from bot.engine.replay import recover
+from bot.errors import BotError
+from bot.store import backup, chain, schema
+from bot.store.database import Connection, DriverError, open_reader, open_writer
+from bot.store.writer import Writer
+
+UNREADABLE = "unreadable"
+MINUTE_MS = 60_000
+
+
+class Done(Struct, frozen=True):
+    """What a restore did; ``kept`` are the old database's files."""
+
+    transitions: int
+    epoch: int
+    old_head: str
+    new_head: str
+    kept: tuple[str, ...]
+
+
+class _NoOracle:
+    """A restore measures nothing."""
+
+    def ask(self, question: Question, at: int, base: Any = None) -> tuple[Any | None, Any]:
+        """Refuse: nothing that a restore decides asks anything."""
+        raise AssertionError(question)
+
+    def swap(self, states: dict[str, Any]) -> None:
+        """Take nothing in."""
+
+
+def restore(file: Path, state: Path, operator: str, reason: str, stamp: str) -> Done:
+    """Put a backup in the database's place. The lease must be held.
+
+    Raises ChainBroken for a damaged backup, SchemaMismatch for one of newer code, Refused.
+    """
+    found = backup.verify(file)
+    old_head, old_epoch = _old(state)
+    prepared = backup.copy_aside(file, state)
+    connection = open_writer(prepared)
+    schema.migrate(connection, wall_ms())
+    epoch = max(old_epoch, _epoch(connection)) + 1
+    new_head = _new_epoch(connection, epoch, (str(file), old_head, operator, reason))
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    connection.close()
+    backup.sync(prepared)
+    kept = backup.put_back(prepared, state, stamp)
+    return Done(found.transitions, epoch, old_head, new_head, tuple(map(str, kept)))
+
+
+def _old(state: Path) -> tuple[str, int]:
+    """Return head and epoch of what is replaced.
+
+    If it cannot be read, its epoch cannot be known: the minute of now is above any that was
+    counted, so no order id comes twice.
+    """
+    try:
+        connection = open_reader(state, alive=False)
+        head, epoch = chain.head(connection)[1].hex(), _epoch(connection)
+        connection.close()
+    except (BotError, DriverError):
+        return UNREADABLE, wall_ms() // MINUTE_MS
+    return head, epoch
+
+
+def _epoch(connection: Connection) -> int:
+    row = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _new_epoch(connection: Connection, epoch: int, who: tuple[str, str, str, str]) -> str:
+    """Make the restore the first event of its epoch; return the head before it."""
+    name, old_head, operator, reason = who
+    writer, world = Writer(connection), recover(connection)[0]
+    before = writer.head.hex()
+    writer.begin()
+    writer.meta("epoch", str(epoch))
+    writer.commit()
+    event = Restored(
+        at=world.at,
+        epoch=epoch,
+        backup=name,
+        old_head=old_head,
+        new_head=before,
+        operator=operator,
+        reason=reason,
+    )
+    Reactor(writer, world, _NoOracle(), wall=wall_ms).turn([event])
+    return before

@@ -1,0 +1,289 @@
+"""Commands that show: status, tail, query, machines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bot.cli.options import DURATION, json_option, state_option
+from bot.cli.output import CODES, Exit, put, put_csv, put_json, put_table, say
+from bot.desk.text import age, clean, moment
+from bot.errors import ConfigError, NotRunning
+
+if TYPE_CHECKING:
+    from bot.core.machine import Row, Table
+    from bot.desk.status import Status
+    from bot.desk.views import Move, Standing
+
+POLL_SECONDS = 0.5
+STANDINGS_MAX = 100
+
+
+# -- status ----------------------------------------------------------------------------------------
+
+
+@click.command(epilog=CODES)
+@state_option
+@json_option
+def status(state: Path, as_json: bool) -> int:
+    """Show what the bot is, what it may do, and every reason that holds it down.
+
+    Works while the bot runs, after a stop, and after a crash.
+    """
+    from bot.desk.status import read
+
+    found = read(state)
+    if as_json:
+        put_json(found)
+    else:
+        _show_status(found)
+    return Exit.OK
+
+
+def _show_status(found: Status) -> None:
+    put(f"bot       {found.bot.state}: {found.bot.sentence}")
+    if found.bot.state != "running" and found.bot.heartbeat_age_seconds is not None:
+        put(f"          last heartbeat {age(found.bot.heartbeat_age_seconds)} ago")
+    if found.bot.lease:
+        put(f"lease     {', '.join(f'{key} {value}' for key, value in found.bot.lease.items())}")
+    put(f"entries   {found.level}{': why' if found.why else ''}")
+    for reason in found.why:
+        put(f"          - {reason}")
+    halt = found.halt
+    put(f"HALT      {f'set by {halt.who}: {halt.reason}' if halt.set else 'clear'}")
+    if found.equity:
+        mark = found.equity
+        put(
+            f"equity    {mark.equity} (peak {mark.peak}, drawdown {mark.drawdown:.2%}, "
+            f"day {-mark.day_loss:+.2%}) at {moment(mark.at)}"
+        )
+    disk = found.storage
+    put(f"storage   {disk.state}, {disk.database_mb} MB, {disk.free_mb} MB free")
+    put(f"audit     head #{found.head_id} {found.head}")
+    put_table(
+        ("machine", "state", "since", "reason"),
+        [(row.machine, row.state, moment(row.since), row.reason) for row in found.account],
+    )
+    if found.symbols:
+        put_table(
+            ("symbol", "entries", "feed", "position", "hold", "kill", "why"),
+            [
+                (s.symbol, s.level, s.feed, s.position, s.hold, s.kill, "; ".join(s.why))
+                for s in found.symbols
+            ],
+        )
+    if found.positions:
+        put_table(
+            ("position", "side", "qty", "entry", "stop", "target", "stop at venue"),
+            [
+                (p.symbol, p.side, p.qty, p.entry, p.stop, p.take, "yes" if p.stop_held else "NO")
+                for p in found.positions
+            ],
+        )
+    for row in found.parameters:
+        put(f"parameter {row.key} is SET: {row.reason}")
+    for move in found.last:
+        put(line_of(move))
+
+
+# -- tail ------------------------------------------------------------------------------------------
+
+
+@click.command(epilog=CODES)
+@click.option("-n", "count", type=click.IntRange(0, 100_000), default=20, show_default=True)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now.")
+@click.option("--machine", default="", help="Only this machine.")
+@state_option
+@json_option
+def tail(count: int, follow: bool, machine: str, state: Path, as_json: bool) -> int:
+    """Show the newest transitions; with --json one object a line."""
+    from bot.desk import files, views
+
+    connection = files.open_state(state)
+    connection.execute("BEGIN")
+    moves, after = views.last_moves(connection, count, machine), views.head_id(connection)
+    connection.close()
+    for move in moves:
+        _put_move(move, as_json=as_json)
+    if follow:
+        for move in _follow(state, after):
+            if machine in ("", move.machine):
+                _put_move(move, as_json=as_json)
+    return Exit.OK
+
+
+def _put_move(move: Move, *, as_json: bool) -> None:
+    if as_json:
+        put_json(move)
+    else:
+        put(line_of(move))
+
+
+def line_of(move: Move) -> str:
+    """Return a transition as one line: when, what, from, to, why, and by which event."""
+    source = move.source or "·"
+    return (
+        f"{moment(move.at)}  {move.machine} {move.key}  {source} → {move.dest}  "
+        f"{move.reason}  [{move.trigger} #{move.id}]"
+    )
+
+
+def _follow(state: Path, after: int) -> Iterator[Move]:
+    """Yield what happens: from the bot while one runs, from its database while none does."""
+    from bot.desk import client, files, views
+
+    while True:
+        try:
+            for move in client.watch(state, after):
+                if move.id > after:
+                    after = move.id
+                    yield move
+        except NotRunning:
+            time.sleep(POLL_SECONDS)
+        connection = files.open_state(state)
+        moves = views.moves_after(connection, after)
+        connection.close()
+        for move in moves:
+            after = move.id
+            yield move
+
+
+# -- query -----------------------------------------------------------------------------------------
+
+
+@click.command(epilog=CODES)
+@click.argument("sql", required=False)
+@click.option("--list", "listing", is_flag=True, help="List the views and what they answer.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--timeout", type=DURATION, default="5s", show_default=True, help="Cut after this.")
+@state_option
+@json_option
+def query(
+    sql: str | None,
+    state: Path,
+    *,
+    listing: bool,
+    as_csv: bool,
+    timeout: float,
+    as_json: bool,
+) -> int:
+    """Ask the database with SQL, or with a view's name; it can only be read.
+
+    At most 10,000 rows are shown. docs/queries.md has the views and questions they answer.
+    """
+    from bot.desk.query import Limits, run
+
+    if listing:
+        return _list_views(as_json=as_json)
+    if not sql:
+        raise click.UsageError("expected SQL or a view's name; --list shows the views")
+    found = run(state, sql, Limits(seconds=timeout))
+    if as_json:
+        rows = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+        put_json({"columns": found.columns, "rows": rows, "cut": found.cut})
+    elif as_csv:
+        put_csv(found.columns, found.rows)
+    else:
+        put_table(found.columns, found.rows)
+        say(f"rows: {len(found.rows):,}")
+    if found.cut:
+        say(found.cut)
+    return Exit.OK
+
+
+def _list_views(*, as_json: bool) -> int:
+    from bot.desk.catalogue import ANSWERS, VIEWS
+
+    if as_json:
+        put_json({"views": list(VIEWS.values()), "answers": ANSWERS})
+        return Exit.OK
+    put_table(
+        ("view", "question", "columns"),
+        [(v.name, v.question, ", ".join(v.columns)) for v in VIEWS.values()],
+    )
+    for answer in ANSWERS:
+        put(answer.question)
+        put(f"    {answer.sql}")
+    return Exit.OK
+
+
+# -- machines --------------------------------------------------------------------------------------
+
+
+@click.command(epilog=CODES)
+@click.argument("name", required=False)
+@click.option("--mermaid", is_flag=True, help="Draw the table as a Mermaid state diagram.")
+@state_option
+@json_option
+def machines(name: str | None, mermaid: bool, state: Path, as_json: bool) -> int:
+    """Show the machines' tables: from, on which event, when, to; and where they stand."""
+    from bot.core.decide import TABLES
+
+    found = [table for table in TABLES if name in (None, table.name)]
+    if not found:
+        known = ", ".join(table.name for table in TABLES)
+        raise click.UsageError(f"expected one of {known}; found {name!r}")
+    standing = _standings(state, found)
+    if as_json:
+        put_json([_document(table, standing.get(table.name, []), mermaid) for table in found])
+        return Exit.OK
+    for table in found:
+        if mermaid:
+            print(table.mermaid())
+        else:
+            _show_machine(table, standing.get(table.name, []))
+    return Exit.OK
+
+
+def _standings(state: Path, tables: list[Table]) -> dict[str, list[Standing]]:
+    """Return where the machines stand that are not at their end; nothing without a database."""
+    from bot.desk import files, views
+
+    try:
+        connection = files.open_state(state)
+    except ConfigError:
+        return {}
+    found = {table.name: views.unfinished(connection, table, STANDINGS_MAX) for table in tables}
+    connection.close()
+    return found
+
+
+def _rows(table: Table) -> Iterator[tuple[str, str, str, str]]:
+    for row in table.rows:
+        for source in row.sources:
+            yield source or "·", row.on.__name__, _when(row), str(row.to)
+
+
+def _when(row: Row) -> str:
+    return (row.when.__doc__ or row.when.__name__).strip().splitlines()[0].rstrip(".")
+
+
+def _show_machine(table: Table, standing: list[Standing]) -> None:
+    lowers = ", ".join(f"{state} to {level.name}" for state, level in table.lowers.items())
+    put(
+        f"{table.name} (one for each {table.key})"
+        + (f"; lowers entries: {lowers}" if lowers else "")
+    )
+    put_table(("from", "on", "when", "to"), list(_rows(table)))
+    if standing:
+        put_table(
+            ("key", "state", "since", "why"),
+            [(row.key, row.state, moment(row.since), clean(row.reason)) for row in standing],
+        )
+
+
+def _document(table: Table, standing: list[Standing], mermaid: bool) -> dict[str, Any]:
+    return {
+        "name": table.name,
+        "key": table.key,
+        "states": [str(state) for state in table.states],
+        "final": sorted(str(state) for state in table.final),
+        "lowers": {str(state): level.name for state, level in table.lowers.items()},
+        "rows": [dict(zip(("from", "on", "when", "to"), row, strict=True)) for row in _rows(table)],
+        "standing": standing,
+        **({"mermaid": table.mermaid()} if mermaid else {}),
+    }

@@ -1,0 +1,1 @@
+"""The operator console: what the desk shows, drawn in a terminal."""

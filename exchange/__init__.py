@@ -1,0 +1,1 @@
+"""A simulated exchange that speaks Bybit V5 (REST and WebSocket, spot and linear) on loopback."""

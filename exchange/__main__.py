@@ -1,0 +1,184 @@
+"""Starts the exchange from flags: where its prices come from, how fast time runs, what to break."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import click
+import msgspec
+
+from exchange.auth import Keys
+from exchange.book import Book
+from exchange.errors import BadStart, Refused
+from exchange.market import Depth
+from exchange.options import Options
+from exchange.server import Server
+from exchange.sources import Source, open_source
+from exchange.venue import Settings, Venue
+
+_POSITIVE = click.FloatRange(min=0, min_open=True)
+
+
+def _loopback(context: click.Context, option: click.Parameter, value: str) -> str:
+    try:
+        inside = value == "localhost" or ipaddress.ip_address(value).is_loopback
+    except ValueError:
+        inside = False
+    if not inside:
+        raise click.BadParameter(f"expected a loopback address, found {value!r}")
+    return value
+
+
+def _iso(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    try:
+        when = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"expected ISO time like 2026-01-31T12:00, found {value!r}"
+        ) from None
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--host", default="127.0.0.1", callback=_loopback, help="Loopback address to bind.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="0 takes a free port.")
+@click.option(
+    "--port-file",
+    type=click.Path(path_type=Path),
+    help="Also write the start line here.",
+)
+@click.option(
+    "--book",
+    default="exchange.db",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of orders, money, and clock; the log is beside it.",
+)
+@click.option("--speed", default=1.0, type=_POSITIVE, help="Market seconds in one real second.")
+@click.option(
+    "--start",
+    callback=_iso,
+    help="Market start (ISO, UTC); default now, or in the files.",
+)
+@click.option("--symbols", help="A count, or names: BTCUSDT,ETHUSDT.  [default: five]")
+@click.option("--seed", default=1988, type=click.IntRange(min=0), help="Of the generated prices.")
+@click.option(
+    "--replay",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Candle file (CSV, CSV.gz, Parquet) instead of generated prices; repeatable.",
+)
+@click.option("--loop", is_flag=True, help="Begin the replay again when it ends.")
+@click.option("--live", type=click.Choice(["bybit"]), help="Real prices of a venue, at speed 1.")
+@click.option("--live-rest", default="https://api.bybit.com", help="REST address for --live.")
+@click.option("--live-stream", default="wss://stream.bybit.com", help="Stream address for --live.")
+@click.option("--key", default="paperkey", help="API key to accept.")
+@click.option("--secret", default="papersecret", help="Its secret.")
+@click.option("--wallet", default="100000", help="USDT in a new book.")
+@click.option("--spread-bps", default=1.0, type=click.FloatRange(0, 1000), help="Ask above bid.")
+@click.option(
+    "--impact-bps",
+    default=5.0,
+    type=click.FloatRange(0, 1000),
+    help="Deepest level's extra.",
+)
+@click.option("--liquidity", default=200_000.0, type=_POSITIVE, help="USDT a side in each second.")
+@click.option("--no-rate-limit", is_flag=True, help="Never answer 10006 or 403.")
+@click.option(
+    "--idle-exit",
+    default=0.0,
+    type=click.FloatRange(min=0),
+    help="Exit after so many real seconds without a client; 0 never.",
+)
+@click.option("--fault", multiple=True, help="A fault to arm at start, as JSON; repeatable.")
+def main(**flags: object) -> None:
+    """A simulated exchange on loopback that speaks Bybit V5, for spot and linear."""
+    options = msgspec.convert(flags, Options, strict=False)
+    try:
+        asyncio.run(serve(options))
+    except BadStart as error:
+        click.echo(f"exchange: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        click.echo(
+            f"exchange: expected to listen and to write its files, found: {error}",
+            err=True,
+        )
+        sys.exit(1)
+
+
+async def serve(options: Options) -> None:
+    """Builds the venue from the flags and serves it until it is told to stop."""
+    book = Book(options.book)
+    source = await open_source(options, book)
+    venue = Venue(source.clock, source.path, source.catalogue, book, _settings(options))
+    for text in options.fault:
+        _arm(venue, text)
+    server = Server(venue)
+    await source.begin()
+    try:
+        await server.run(
+            options.host,
+            options.port,
+            lambda port: _announce(options, source, port),
+            options.idle_exit,
+        )
+    finally:
+        await source.end()
+        venue.settle(clean=True)
+        book.close()
+
+
+def _settings(options: Options) -> Settings:
+    try:
+        deposit = Decimal(options.wallet)
+    except ArithmeticError:
+        deposit = Decimal("NaN")
+    if not (deposit.is_finite() and deposit >= 0):
+        raise BadStart(f"--wallet: expected an amount of USDT, found {options.wallet!r}")
+    return Settings(
+        keys=Keys(options.key, options.secret),
+        deposit=deposit,
+        depth=Depth(options.spread_bps, options.impact_bps, options.liquidity),
+        rate_limit=not options.no_rate_limit,
+    )
+
+
+def _arm(venue: Venue, text: str) -> None:
+    try:
+        venue.faults.arm(msgspec.json.decode(text))
+    except (Refused, msgspec.MsgspecError) as error:
+        raise BadStart(f"--fault {text}: {error}") from None
+
+
+def _announce(options: Options, source: Source, port: int) -> None:
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    line = json.dumps(
+        {
+            "event": "listening",
+            "url": f"http://{host}:{port}",
+            "pid": os.getpid(),
+            "speed": options.speed,
+            "symbols": list(source.catalogue.symbols),
+            "market_ms": source.clock.now_ms(),
+            "real_ms": int(time.time() * 1000),
+        }
+    )
+    if options.port_file:
+        draft = options.port_file.with_name(options.port_file.name + ".new")
+        draft.write_text(line + "\n")
+        draft.replace(options.port_file)
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m exchange")

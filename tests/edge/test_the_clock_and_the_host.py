@@ -1,0 +1,81 @@
+"""Market time follows the venue; text from outside is clean; systemd is told."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from bot.edge.clock import MarketClock, Sample, monotonic_ns, wall_ms
+from bot.edge.host import free_mb, sd_notify
+from bot.edge.text import safe_text
+
+
+def sample(market_ms, rate=60.0, trip_ms=2.0):
+    now = monotonic_ns()
+    return Sample(now - int(trip_ms * 1e6), now, market_ms, rate)
+
+
+def test_market_time_runs_at_the_markets_rate():
+    clock = MarketClock()
+    assert abs(clock.now() - wall_ms()) < 1_000
+    assert clock.sync([sample(1_000_000)]) == 0, "the first word of the venue is no jump"
+    began, first = monotonic_ns(), clock.now()
+    while monotonic_ns() - began < 20_000_000:
+        assert clock.now() >= first
+    real_ms = (monotonic_ns() - began) / 1e6
+    assert clock.now() - first == pytest.approx(60 * real_ms, rel=0.05, abs=60)
+    assert clock.real_ms(5) == 300_000
+
+
+def test_drift_is_followed_and_never_steps_back():
+    clock = MarketClock()
+    clock.sync([sample(1_000_000, rate=1.0)])
+    before = clock.now()
+    assert clock.sync([sample(before - 900, rate=1.0)]) == 0
+    assert clock.now() == before
+    assert clock.venue_ms() < before
+
+
+def test_a_jump_is_told_in_both_directions():
+    clock = MarketClock()
+    clock.sync([sample(1_000_000, rate=1.0)])
+    assert clock.sync([sample(1_060_000, rate=1.0)]) == pytest.approx(60_000, abs=500)
+    assert clock.sync([sample(1_000_000, rate=1.0)]) == pytest.approx(-60_000, abs=500)
+    assert clock.now() < 1_010_000
+
+
+def test_a_slow_answer_is_no_jump():
+    clock = MarketClock()
+    clock.sync([sample(1_000_000)])
+    assert clock.sync([sample(clock.now() + 2_000, trip_ms=1_000)]) == 0
+    quick, slow = sample(clock.now()), sample(clock.now() + 10_000_000, trip_ms=500)
+    assert clock.sync([slow, quick]) == 0
+
+
+async def test_the_venues_rate_is_found(exchange):
+    async with exchange.venue() as venue:
+        assert venue.clock.rate == 60
+        there = exchange.control("state")["market_ms"]
+        assert abs(venue.clock.now() - there) < 60_000
+
+
+def test_text_from_outside_is_clean():
+    mark = "\N{REPLACEMENT CHARACTER}"
+    assert safe_text("a\x1b[31mb\x00\x7f\x9b") == f"a{mark}[31mb{mark * 3}"
+    assert safe_text("x\u202ey\u200bz\ud800\ufeff\u2066\u2028") == f"x{mark}y{mark}z{mark * 4}"
+    assert safe_text("Zürich ≤ 3 €") == "Zürich ≤ 3 €"
+    assert safe_text("y" * 500, 10) == "y" * 9 + "…"
+    safe_text("".join(map(chr, range(0x110000))), 0x110000).encode()
+
+
+def test_systemd_is_told(tmp_path, monkeypatch):
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    assert not sd_notify("READY=1")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        assert sd_notify("WATCHDOG=1")
+        assert systemd.recv(100) == b"WATCHDOG=1"
+    assert not sd_notify("WATCHDOG=1"), "a socket that is gone is no error"
+    assert free_mb(tmp_path) > 0
