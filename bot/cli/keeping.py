@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.options import json_option, operator, reason_option, state_option
-from bot.cli.output import CODES, Exit, patience, put, put_json
+from bot.cli.output import CODES, Exit, patience, put, put_json, say
 from bot.errors import Refused
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 _LEFT_OPEN: list[Connection] = []
-"""A writer leaves without closing, so that the log stays for those who may only read (DESIGN §5)."""
+"""A writer leaves without closing: the log stays for those who may only read (DESIGN §5)."""
 
 
 def _take_lease(state: Path) -> Lease:
@@ -113,17 +113,14 @@ def restore(file: Path, reason: str, state: Path, as_json: bool) -> int:
     """Put a backup in the database's place; the old files are kept aside.
 
     The bot must be stopped. The restored database begins a new epoch of order ids and says so in
-    its audit trail.
+    its audit trail. A hold or kill that the backup does not know becomes a HALT.
     """
     from bot.cli import restoring
-    from bot.desk import files
-    from bot.edge.files import Halt
 
     if not reason.strip():
         raise Refused("expected a reason, found none")
     lease = _take_lease(state)
     done = restoring.restore(file, state, operator(), reason, _stamp())
-    Halt(files.Beside(state).halt).create()
     lease.release()
     if as_json:
         put_json(done)
@@ -132,4 +129,6 @@ def restore(file: Path, reason: str, state: Path, as_json: bool) -> int:
     put(f"old head {done.old_head}, new head {done.new_head}")
     for path in done.kept:
         put(f"kept {path}")
+    if done.halted:
+        say(f"HALT is set, re-arm after looking: {done.halted}")
     return Exit.OK

@@ -35,7 +35,7 @@ def review(turn: Turn, event: Ticked) -> None:
     due = account.reviewed_at + world.settings.guard.review_seconds * 1000
     if world.state("process") not in ("RUNNING", "DRAINING") or world.at < due:
         return
-    equity = account.cash + positions.unrealised(world)
+    equity = present_equity(world)
     peak = max(account.peak, equity)
     day = world.at // DAY_MS
     account = replace(
@@ -43,7 +43,7 @@ def review(turn: Turn, event: Ticked) -> None:
         equity=equity,
         peak=peak,
         guard_peak=max(account.guard_peak, equity + shadow_profit(world)),
-        day=day,
+        day=max(day, account.day),
         day_start=equity if day > account.day else account.day_start,
         reviewed_at=world.at,
     )
@@ -71,10 +71,15 @@ def reviewed(world: World) -> Reviewed:
 
 
 def counted_trades(world: World) -> list[Closed]:
-    """Return the closed trades of the guard's window: shadow trades count only while PAUSED."""
+    """Return the closed trades of the guard's window.
+
+    Shadow trades count only while PAUSED; when it ends, the count of real ones begins anew, or the
+    trades that led to the pause would bring it back at once.
+    """
     paused = world.state("guard") == PAUSED
-    real = [closed for closed in world.closed if paused or not closed.shadow]
-    return real[-world.settings.guard.window :]
+    since = world.account.guard_since
+    counted = [c for c in world.closed if (paused or not c.shadow) and c.at > since]
+    return counted[-world.settings.guard.window :]
 
 
 def judge(turn: Turn) -> None:
@@ -85,9 +90,9 @@ def judge(turn: Turn) -> None:
     step = turn.fire(GUARD, facts)
     if step is not None and before == PAUSED and step.dest == REDUCED:
         # shadow profit is not money: the guard judges real equity anew from here
-        turn.set(
-            account=replace(turn.world.account, guard_peak=turn.world.account.equity), shadows={}
-        )
+        account = turn.world.account
+        anew = replace(account, guard_peak=account.equity, guard_since=turn.world.at)
+        turn.set(account=anew, shadows={})
         mark(turn, f"guard baseline set anew: {step.reason}")
 
 
@@ -109,12 +114,23 @@ def mark(turn: Turn, why: str) -> None:
     )
 
 
+def present_equity(world: World) -> Decimal:
+    """Return cash and unrealised profit at the last marks, quote units."""
+    return world.account.cash + positions.unrealised(world)
+
+
 def rebase(turn: Turn, event: Commanded) -> None:
     """Set every baseline anew at the present equity, and record it: part of a re-arm."""
-    account = turn.world.account
-    equity = account.cash + positions.unrealised(turn.world)
+    equity = present_equity(turn.world)
     turn.set(
-        account=replace(account, equity=equity, peak=equity, guard_peak=equity, day_start=equity)
+        account=replace(
+            turn.world.account,
+            equity=equity,
+            peak=equity,
+            guard_peak=equity,
+            guard_since=turn.world.at,
+            day_start=equity,
+        )
     )
     mark(turn, f"baselines set anew by {event.operator}: {event.reason}")
 

@@ -115,8 +115,42 @@ def stream_up(turn: Turn, event: events.StreamUp) -> None:
 
 def clock_jumped(turn: Turn, event: events.ClockJumped) -> None:
     """Follow the venue's clock, even backwards; every feed must prove itself again."""
-    turn.set(at=event.at)
+    if event.at < turn.world.at:
+        turn_back(turn, event.at)
     feeds.all_feeds(turn, event)
+
+
+def turn_back(turn: Turn, at: int) -> None:
+    """Go on from an earlier time: nothing may wait for a future that was a mistake.
+
+    The day is kept, so that going back over midnight does not forgive a daily loss.
+    """
+    world = turn.world
+    capped = ("reviewed_at", "marked_at", "reconciled_at", "fills_since", "guard_since")
+    times = {name: min(getattr(world.account, name), at - 1) for name in capped}
+    newest = feeds.newest_closed(at)
+    turn.set(
+        at=at,
+        account=replace(world.account, **times),
+        positions={
+            s: replace(p, naked_since=min(p.naked_since, at), asked_at=min(p.asked_at, at))
+            for s, p in world.positions.items()
+        },
+        orders={k: replace(o, news_at=min(o.news_at, at)) for k, o in world.orders.items()},
+        deliveries={
+            k: replace(d, not_before=min(d.not_before, at)) for k, d in world.deliveries.items()
+        },
+        feeds={
+            s: replace(
+                f,
+                seen_at=min(f.seen_at, at),
+                refused_at=min(f.refused_at, at),
+                asked_at=min(f.asked_at, at),
+                last=min(f.last, newest),
+            )
+            for s, f in world.feeds.items()
+        },
+    )
 
 
 def storage_checked(turn: Turn, event: events.StorageChecked) -> None:

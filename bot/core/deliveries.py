@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from bot.core.effects import PROTECTIVE, Submit
+from bot.core.effects import PROTECTIVE, Exit, Submit
 from bot.core.events import Delivered, Emitted, Recovered, Ticked, Undelivered
 from bot.core.machine import BORN, Row, Table, always
 
@@ -74,10 +74,11 @@ def due(world: World, event: Ticked, key: str) -> str | None:
 
 
 def in_doubt(world: World, event: Recovered, key: str) -> str | None:
-    """An order request of a process that died is asked about, not sent again."""
-    if isinstance(world.deliveries[key].effect, Submit):
+    """It belonged to a process that died: an order is asked about, not sent again."""
+    effect = world.deliveries[key].effect
+    if isinstance(effect, Submit):
         return "the process died while it was on its way; the order is asked about instead"
-    return None
+    return "it was meant for a process that has ended" if isinstance(effect, Exit) else None
 
 
 # fmt: off
@@ -103,7 +104,8 @@ def outcome(turn: Turn, event: Delivered | Undelivered) -> None:
     if step is not None and step.dest == RETRY:
         limits = turn.world.settings.delivery
         pause = min(
-            limits.backoff_max_real_seconds, limits.backoff_real_seconds * 2**delivery.attempts
+            limits.backoff_max_real_seconds,
+            limits.backoff_real_seconds * 2 ** min(delivery.attempts, 16),
         )
         later = replace(
             delivery,

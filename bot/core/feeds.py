@@ -31,6 +31,7 @@ from bot.core.world import FeedData
 if TYPE_CHECKING:
     from bot.core.world import World
 
+ASK_AGAIN_REAL_SECONDS = 1.0
 INTERVAL_MS = 60_000
 """Candles are one-minute candles; longer horizons are made of them."""
 
@@ -141,7 +142,7 @@ FEED = Table("feed", FeedState, (
     #   from                       on              when      to           then
     Row(BORN,                      VenueConnected, lambda w, e, k: "a symbol to trade", CONNECTING, (ask,)),
     Row((LIVE, STALE, GAPPED),     VenueConnected, lambda w, e, k: "connected anew",    CONNECTING, (ask,)),
-    Row((CONNECTING, STALE, GAPPED), Backfilled,   whole,    LIVE),
+    Row((CONNECTING, GAPPED),      Backfilled,     whole,    LIVE),
     Row((LIVE, CONNECTING, STALE), CandleClosed,   hole,     GAPPED,      (ask,)),
     Row(LIVE,                      Ticked,         silent,   STALE),
     Row(LIVE,                      Ticked,         late,     GAPPED,      (ask,)),
@@ -156,7 +157,8 @@ FEED = Table("feed", FeedState, (
 
 def connect(turn: Turn, event: VenueConnected) -> None:
     """Learn the instruments, and begin or resume each symbol's feed."""
-    turn.set(instruments={i.symbol: i for i in event.instruments}, rate=event.rate)
+    listed = {i.symbol: i for i in event.instruments}
+    turn.set(instruments={**turn.world.instruments, **listed}, rate=event.rate)
     for instrument in event.instruments:
         feed = turn.world.feeds.get(instrument.symbol, FeedData())
         turn.put("feeds", instrument.symbol, replace(feed, seen_at=turn.world.at))
@@ -175,6 +177,19 @@ def tick(turn: Turn, event: Ticked) -> None:
     for symbol, feed in turn.world.feeds.items():
         if _may_move(turn.world, symbol, feed):
             turn.fire(FEED, event, symbol)
+            _ask_again(turn, symbol)
+
+
+def _ask_again(turn: Turn, symbol: str) -> None:
+    """Ask again, with a pause, for candles that the venue did not have yet."""
+    feed, world = turn.world.feeds[symbol], turn.world
+    waiting = world.state("feed", symbol) in (CONNECTING, GAPPED)
+    if not waiting or world.at < feed.asked_at + world.real_ms(ASK_AGAIN_REAL_SECONDS):
+        return
+    effects = (delivery.effect for delivery in world.deliveries.values())
+    if not any(isinstance(e, Backfill) and e.symbol == symbol for e in effects):
+        turn.put("feeds", symbol, replace(feed, asked_at=world.at))
+        turn.emit(backfill(turn.world, symbol))
 
 
 def _may_move(world: World, symbol: str, feed: FeedData) -> bool:
@@ -190,7 +205,10 @@ def candle(turn: Turn, event: CandleClosed) -> None:
     feed = turn.world.feeds.get(event.symbol)
     if feed is None or event.candle.open_time <= feed.last:
         return  # a symbol that is not ours, a duplicate, or a late candle: already known
-    if event.candle.open_time + INTERVAL_MS > turn.world.at + INTERVAL_MS:
+    if (
+        event.candle.open_time + INTERVAL_MS
+        > turn.world.at + turn.world.settings.feed.clock_jump_ms
+    ):
         return  # not closed yet by the market's own clock
     if hole(turn.world, event, event.symbol) or not feed.last:
         turn.fire(FEED, event, event.symbol)
@@ -219,7 +237,7 @@ def backfilled(turn: Turn, event: Backfilled) -> None:
         reset = bool(feed.last) and fresh[0].open_time != feed.last + INTERVAL_MS
         _take(turn, event.symbol, tuple(fresh), event.source, "backfill", reset=reset)
     turn.fire(FEED, event, event.symbol)
-    if turn.world.state("feed", event.symbol) in (CONNECTING, GAPPED):
+    if fresh and turn.world.state("feed", event.symbol) in (CONNECTING, GAPPED):
         turn.emit(backfill(turn.world, event.symbol))
 
 

@@ -118,7 +118,7 @@ def rearmed(world: World, event: Commanded, key: str) -> str | None:
         return None
     account = world.account
     return (
-        f"{event.operator}: {event.reason}; baselines set anew at equity {account.equity:.2f} "
+        f"{event.operator}: {event.reason}; baselines set anew "
         f"(peak was {account.peak:.2f}, day start {account.day_start:.2f})"
     )
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from bot.core.events import Commanded, Started, Ticked
 from bot.core.machine import BORN, Row, Table
-from bot.core.settings import cross_rules, keys, why_not_value, why_wider, with_value
+from bot.core.settings import (
+    cross_rules,
+    keys,
+    value_of,
+    why_not_value,
+    why_wider,
+    with_value,
+)
 from bot.core.world import Override
 
 if TYPE_CHECKING:
@@ -73,7 +80,7 @@ def why_not(world: World, args: dict[str, str]) -> str | None:
     name, text, seconds = args.get("name", ""), args.get("value", ""), args.get("seconds", "")
     if name not in known or name == "profile" or name.startswith("market."):
         return f"name: expected a setting that may change at run time, found {name!r}"
-    if not seconds.isdigit() or not 1 <= int(seconds) <= 7 * 86_400:
+    if not (seconds.isdecimal() and len(seconds) <= 6 and 1 <= int(seconds) <= 7 * 86_400):
         return f"seconds: expected 1 to 604800, found {seconds!r}"
     hint, meta = known[name]
     value = parse(text)
@@ -87,7 +94,10 @@ def set_parameter(turn: Turn, event: Commanded) -> None:
     """Apply an accepted ``set-parameter``."""
     name = event.args["name"]
     expires_at = turn.world.at + int(event.args["seconds"]) * 1000
-    override = Override(parse(event.args["value"]), expires_at, event.operator)
+    value = parse(event.args["value"])
+    if isinstance(value_of(turn.world.base, name), float):
+        value = float(value)  # one value has one form, so that equal worlds have equal bytes
+    override = Override(value, expires_at, event.operator)
     turn.fire(PARAMETER, event, name)
     turn.put("parameters", name, override)
     apply(turn)

@@ -242,8 +242,9 @@ def adopt(turn: Turn, event: Reconciled) -> None:
         there = venue.get(symbol, VenuePosition(symbol, ZERO, ZERO))
         if there.qty != position.qty:
             now = turn.world.at
+            kept = position if there.qty * position.qty > 0 else Position(symbol)
             fresh = replace(
-                position,
+                kept,
                 qty=there.qty,
                 avg=there.entry,
                 opened_at=position.opened_at or now,
@@ -260,7 +261,10 @@ def tick(turn: Turn, event: Ticked) -> None:
     patience = turn.world.real_ms(turn.world.settings.orders.naked_real_seconds)
     for symbol, position in list(turn.world.positions.items()):
         if turn.world.state("position", symbol) in (OPENING, CLOSING):
-            turn.fire(POSITION, event, symbol)
+            step = turn.fire(POSITION, event, symbol)
+            if step is not None and step.dest == FLAT:
+                position = Position(symbol)  # the bracket was for an entry that never filled
+                turn.put("positions", symbol, position)
         naked = position.qty and not position.stop_held
         waited = turn.world.at - max(position.naked_since, position.asked_at)
         if naked and waited >= patience:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from bot.core.world import World
 
 
+COMMANDS_REMEMBERED = 2_000
+
+
 class RunState(StrEnum):
     """How far a command has come."""
 
@@ -326,8 +329,9 @@ RUN = Table("run", RunState, (
 
 def command(turn: Turn, event: Commanded) -> None:
     """Carry a command from its proposal as far as it goes at once. A repeated id is ignored."""
-    if event.id in turn.world.runs:
+    if event.id in turn.world.commands:
         return
+    turn.set(commands=(*turn.world.commands[-COMMANDS_REMEMBERED:], event.id))
     turn.fire(RUN, event, event.id)
     step = turn.fire(RUN, event, event.id)
     if step is None or step.dest != APPROVED:

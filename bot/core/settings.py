@@ -41,7 +41,9 @@ class Market(Struct, frozen=True):
 class Risk(Struct, frozen=True):
     """How large a position may be."""
 
-    leverage_max: Annotated[float, _number("Gross exposure over equity, at most.", 1, 5, LOWER)] = 3
+    leverage_max: Annotated[float, _number("Gross exposure over equity, at most.", 1, 5, LOWER)] = (
+        3.0
+    )
     base_size: Annotated[
         float, _number("Notional of a new position as a fraction of equity.", 0.0001, 0.03, LOWER)
     ] = 0.02
@@ -64,7 +66,7 @@ class Strategy(Struct, frozen=True):
     ema_slow: Annotated[int, _number("Period of the slow EMA, candles.", 3, 200)] = 26
     adx_period: Annotated[int, _number("Period of ADX, candles.", 2, 50)] = 14
     atr_period: Annotated[int, _number("Period of ATR, candles.", 2, 50)] = 14
-    adx_min: Annotated[float, _number("No entry while ADX is below this.", 0, 100, HIGHER)] = 25
+    adx_min: Annotated[float, _number("No entry while ADX is below this.", 0, 100, HIGHER)] = 25.0
     cross_age_max: Annotated[
         int, _number("A cross older than this many candles is no signal.", 0, 100)
     ] = 15
@@ -72,7 +74,7 @@ class Strategy(Struct, frozen=True):
     take_atr: Annotated[float, _number("Distance of the target from entry, in ATR.", 0.5, 20)] = 3.0
     signal_age_real_seconds: Annotated[
         float, _number("A candle received later than this after its close is no signal.", 0.5, 60)
-    ] = 10
+    ] = 10.0
 
 
 class Guard(Struct, frozen=True):
@@ -117,13 +119,13 @@ class Feed(Struct, frozen=True):
     stale_seconds: Annotated[int, _number("A symbol silent for this long is stale.", 1, 600)] = 30
     stale_real_seconds: Annotated[
         float, _number("… but never sooner than this in real time.", 0.5, 60)
-    ] = 3
+    ] = 3.0
     refused_max: Annotated[
         int, _number("Refused frames of a symbol a minute before it is quarantined.", 1, 10_000)
     ] = 20
     quarantine_real_seconds: Annotated[
         float, _number("A quarantined symbol stays so until quiet for this long.", 1, 3600)
-    ] = 30
+    ] = 30.0
     clock_jump_ms: Annotated[
         int, _number("A venue clock that moves by more is a jump.", 500, 600_000)
     ] = 5_000
@@ -134,10 +136,10 @@ class Orders(Struct, frozen=True):
 
     entry_ttl_real_seconds: Annotated[
         float, _number("An entry not sent within this is EXPIRED.", 0.5, 60)
-    ] = 5
+    ] = 5.0
     silent_real_seconds: Annotated[
         float, _number("An order without news for this long is asked about.", 1, 120)
-    ] = 5
+    ] = 5.0
     naked_real_seconds: Annotated[
         float,
         _number(
@@ -145,10 +147,10 @@ class Orders(Struct, frozen=True):
             0.5,
             60,
         ),
-    ] = 2
+    ] = 2.0
     reconcile_real_seconds: Annotated[
         float, _number("The account is compared with the venue this often.", 5, 3600)
-    ] = 60
+    ] = 60.0
 
 
 class Delivery(Struct, frozen=True):
@@ -159,7 +161,7 @@ class Delivery(Struct, frozen=True):
     ] = 0.5
     backoff_max_real_seconds: Annotated[
         float, _number("Longest pause between attempts.", 1, 3600)
-    ] = 30
+    ] = 30.0
     attempts_max: Annotated[
         int, _number("Attempts before a notification is dead. Protection never gives up.", 1, 100)
     ] = 8
@@ -173,7 +175,7 @@ class Shutdown(Struct, frozen=True):
     ] = False
     drain_real_seconds: Annotated[
         float, _number("Longest wait for entries to end and positions to close.", 1, 600)
-    ] = 15
+    ] = 15.0
 
 
 class Storage(Struct, frozen=True):
@@ -207,11 +209,11 @@ class Settings(Struct, frozen=True):
 
 PROFILES: dict[str, dict[str, float]] = {
     "conservative": {
-        "risk.leverage_max": 2,
+        "risk.leverage_max": 2.0,
         "risk.base_size": 0.01,
         "risk.size_max": 0.05,
         "risk.confidence_min": 0.65,
-        "strategy.adx_min": 30,
+        "strategy.adx_min": 30.0,
         "guard.reduced_win_rate": 0.35,
         "guard.paused_win_rate": 0.25,
         "kill.daily_loss_max": 0.03,
@@ -219,11 +221,11 @@ PROFILES: dict[str, dict[str, float]] = {
     },
     "moderate": {},
     "aggressive": {
-        "risk.leverage_max": 5,
+        "risk.leverage_max": 5.0,
         "risk.base_size": 0.03,
         "risk.size_max": 0.15,
         "risk.confidence_min": 0.55,
-        "strategy.adx_min": 20,
+        "strategy.adx_min": 20.0,
         "guard.reduced_win_rate": 0.45,
         "guard.paused_win_rate": 0.35,
         "kill.daily_loss_max": 0.06,

@@ -22,7 +22,7 @@ class FeedData(Struct, frozen=True):
     seen_at: int = 0
     refused: int = 0
     refused_at: int = 0
-    filling: bool = False
+    asked_at: int = 0
 
 
 class Account(Struct, frozen=True):
@@ -32,6 +32,7 @@ class Account(Struct, frozen=True):
     equity: Decimal = ZERO
     peak: Decimal = ZERO
     guard_peak: Decimal = ZERO
+    guard_since: int = 0
     day: int = 0
     day_start: Decimal = ZERO
     reviewed_at: int = 0
@@ -146,6 +147,7 @@ class World(Struct, frozen=True):
     fills: tuple[str, ...] = ()
     deliveries: dict[str, Delivery] = {}
     runs: dict[str, Run] = {}
+    commands: tuple[str, ...] = ()
     parameters: dict[str, Override] = {}
 
     def instance_of(self, machine: str, key: str = ACCOUNT) -> Instance | None:

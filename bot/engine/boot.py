@@ -102,7 +102,10 @@ def _identity(connection: Connection) -> tuple[str, int]:
     )
     if "instance" not in found:
         found = {"instance": secrets.token_hex(3), "epoch": "1"}
-        connection.executemany("INSERT INTO meta VALUES(?, ?)", list(found.items()))
+        connection.execute(  # one statement: never a name without an epoch
+            "INSERT INTO meta VALUES('instance', ?), ('epoch', ?)",
+            (found["instance"], found["epoch"]),
+        )
     return found["instance"], int(found["epoch"])
 
 

@@ -136,8 +136,10 @@ class Reactor:
             poison = Poisoned(
                 at=event.at,
                 kind=type(event).__name__,
-                body=encode(event)[:10_000],
-                error=f"{type(error).__name__}: {error}"[:500],
+                body=_as_text(event)[:10_000],
+                error=f"{type(error).__name__}: {error!s}"[:500]
+                .encode("utf-8", "replace")
+                .decode(),
             )
             self._event(turn, poison, wall)
         else:
@@ -162,6 +164,14 @@ class Reactor:
         turn.world = decision.world
         turn.entries += ((decision.world.at, step) for step in decision.steps)
         turn.dispatches += decision.dispatches
+
+
+def _as_text(event: Event) -> str:
+    """Return what can be kept of an event that may be the very thing that cannot be encoded."""
+    try:
+        return encode(event)
+    except Exception:  # noqa: BLE001 whatever is wrong with it, its text is kept
+        return repr(event).encode("utf-8", "replace").decode()
 
 
 __all__ = ["Committed", "IllegalWrite", "OracleLike", "Point", "Probe", "Reactor", "no_probe"]

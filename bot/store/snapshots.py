@@ -10,6 +10,7 @@ import msgspec
 
 from bot.core.values import Candle
 from bot.core.world import World
+from bot.errors import StoreFatal
 from bot.store.database import Connection
 from bot.store.writer import Writer, decode
 
@@ -37,7 +38,10 @@ def save(writer: Writer, world: World, wall: int, build: str) -> None:
 
 
 def newest(connection: Connection, up_to: int | None = None) -> World:
-    """Return the newest whole snapshot, or the empty world. A damaged one is passed over."""
+    """Return the newest whole snapshot, or the empty world. A damaged one is passed over.
+
+    Raises StoreFatal if the journal behind the snapshots is pruned and none of them is whole.
+    """
     limit = 2**62 if up_to is None else up_to
     rows = connection.execute(
         "SELECT body, sha256 FROM snapshot WHERE seq <= ? ORDER BY seq DESC", (limit,)
@@ -49,15 +53,22 @@ def newest(connection: Connection, up_to: int | None = None) -> World:
             return _decode(body)
         except msgspec.ValidationError:
             continue  # its world had another shape: an older one, or the journal, serves
+    if _pruned_before(connection):
+        raise StoreFatal(
+            "no snapshot is whole, and the journal behind them is pruned: restore a backup"
+        )
     return World()
 
 
 def oldest(connection: Connection) -> World:
     """Return the world from which the journal can be recomputed: empty while it is complete."""
-    pruned = connection.execute("SELECT value FROM meta WHERE name = 'pruned_before'").fetchone()
-    if pruned is None:
-        return World()
-    return newest(connection, up_to=int(pruned[0]) - 1)
+    pruned = _pruned_before(connection)
+    return newest(connection, up_to=pruned - 1) if pruned else World()
+
+
+def _pruned_before(connection: Connection) -> int:
+    row = connection.execute("SELECT value FROM meta WHERE name = 'pruned_before'").fetchone()
+    return int(row[0]) if row else 0
 
 
 def tail(connection: Connection, after: int) -> Iterator[tuple[int, int | None, str, Any]]:

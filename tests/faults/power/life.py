@@ -1,0 +1,223 @@
+"""A scripted life of the bot: the real boot, reactor, and writer, seeded, with a mark after each COMMIT."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from bot.core import events as e
+from bot.core.effects import Submit
+from bot.core.settings import Settings
+from bot.core.turn import Dispatch
+from bot.core.values import (
+    Candle,
+    Instrument,
+    OrderStatus,
+    VenueFill,
+    VenueOrder,
+    VenuePosition,
+)
+from bot.engine import boot
+from bot.store import snapshots
+from tests.faults.power.images import Mark
+
+START = 1_700_000_040_000
+MINUTE, DAY = 60_000, 86_400_000
+SYMBOL, WARMUP = "BTCUSDT", 600
+
+
+def eager() -> Settings:
+    """Return settings under which a short life sees many orders."""
+    settings = Settings()
+    replace = msgspec.structs.replace
+    return replace(
+        settings,
+        market=replace(settings.market, warmup_candles=WARMUP),
+        strategy=replace(
+            settings.strategy, ema_fast=2, ema_slow=4, adx_min=0.0, cross_age_max=100, stop_atr=9.0
+        ),
+    )
+
+
+class Life:
+    """One process after another on one ``state.db``; ``told`` hears what was made durable."""
+
+    def __init__(self, state: Path, seed: int, told: Callable[[Mark], None]) -> None:
+        self.state, self.told = state, told
+        self.chance = random.Random(seed)
+        self.minute, self.price, self.wall = 0, 100.0, START
+        self.pruned, self.snapshot = 0, 0
+        self.fills = 0
+
+    # -- one process -------------------------------------------------------------------------------
+
+    def boot(self) -> None:
+        """Boot as the process does, up to a running bot."""
+        self.booted = boot.open_state(self.state)
+        self.writer = self.booted.writer
+        self.pruned = self.writer.seq - self._rows()
+        self.snapshot = self.booted.snapshot_seq
+        self.reactor = boot.build_reactor(self.booted, eager())
+        self.reactor.wall = lambda: self.wall
+        self._acknowledge()
+        at = self.now
+        self.turn(
+            e.Started(
+                at=at, instance="abc123", epoch=1, build="b", config_hash="c", settings=eager()
+            ),
+            e.Recovered(at=at, snapshot_seq=self.snapshot, tail=self.booted.tail),
+            e.StorageChecked(at=at, free_mb=100_000),
+        )
+        tick, lot = Decimal("0.01"), Decimal("0.001")
+        instrument = Instrument(SYMBOL, tick, lot, lot, Decimal(5), Decimal("0.0006"))
+        self.turn(e.VenueConnected(at=at, rate=1.0, instruments=(instrument,)))
+        self.turn(e.StreamUp(at=at, stream="public"), e.StreamUp(at=at, stream="private"))
+
+    def _rows(self) -> int:
+        return self.writer.connection.execute("SELECT count(*) FROM journal").fetchone()[0]
+
+    def close(self) -> None:
+        """Leave as the reactor's thread does, and close."""
+        self.save()
+        self.writer.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self.writer.connection.close()
+
+    # -- commits -----------------------------------------------------------------------------------
+
+    def turn(self, *events: e.Event) -> tuple[Dispatch, ...]:
+        """Turn, acknowledge, and return what is to be done."""
+        done = self.reactor.turn(events)
+        self._acknowledge()
+        return done.dispatches
+
+    def save(self) -> None:
+        """Write a snapshot, then drop what is behind old ones, as the reactor's thread does."""
+        snapshots.save(self.writer, self.reactor.world, self.wall, "b")
+        self.snapshot = self.reactor.world.seq
+        self._acknowledge()
+        self.pruned += snapshots.prune(self.writer, self.wall, 7)
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        writer = self.writer
+        rows = writer.seq - self.pruned
+        self.told(Mark(writer.seq, rows, writer.head_id, writer.head.hex(), self.snapshot))
+
+    # -- what happens ------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        return START + self.minute * MINUTE
+
+    def candle(self, minute: int) -> Candle:
+        """Return the next candle of a seeded walk."""
+        opened, self.price = self.price, self.price * (1 + self.chance.gauss(0, 0.002))
+        high, low = max(opened, self.price) * 1.0003, min(opened, self.price) * 0.9997
+        return Candle(START + minute * MINUTE, opened, high, low, self.price, 1.0)
+
+    def reconcile(self) -> None:
+        """Let the venue say what the bot believes."""
+        at, world = self.now + 2, self.reactor.world
+        held = tuple(
+            VenuePosition(symbol, position.qty, position.entry, position.stop, position.take)
+            for symbol, position in world.positions.items()
+            if position.qty
+        )
+        cash = world.account.cash if world.account.cash else Decimal(100_000)
+        self.turn(
+            e.Reconciled(at=at, as_of=at, wallet=cash, positions=held, orders=(), fills=())
+        )
+
+    def live(self, minutes: int) -> None:
+        """Live some minutes: a tick, a candle, and what the venue answers to orders."""
+        for _ in range(minutes):
+            candle = self.candle(self.minute)
+            at = self.now + MINUTE
+            self.turn(e.Ticked(at=at - 1000, marks={SYMBOL: candle.close}))
+            todo = self.turn(
+                e.CandleClosed(at=at + 1, symbol=SYMBOL, candle=candle, source="bybit"),
+                e.Ticked(at=at + 2, marks={SYMBOL: candle.close}),
+            )
+            self.minute += 1
+            for dispatch in todo:
+                if isinstance(dispatch.effect, Submit):
+                    self.fill(dispatch.id, dispatch.effect, at + 10)
+                else:
+                    self.turn(e.Delivered(at=at + 10, effect=dispatch.id))
+
+    def fill(self, effect: str, order: Submit, at: int) -> None:
+        """Fill an order in two parts, the second in one turn with the order's report."""
+        self.turn(
+            e.Delivered(at=at, effect=effect),
+            e.Accepted(at=at, order=order.order, venue_id=f"v-{order.order}"),
+        )
+        part = order.qty / 2
+        self.turn(self.filled(order, part, at + 1))
+        row = VenueOrder(
+            order.order, "v", order.symbol, order.side, order.qty, order.qty, OrderStatus.FILLED
+        )
+        self.turn(self.filled(order, order.qty - part, at + 2), e.OrderReported(at=at + 2, row=row))
+
+    def filled(self, order: Submit, qty: Decimal, at: int) -> e.Filled:
+        """Return one execution at the present price."""
+        self.fills += 1
+        price = Decimal(f"{self.price:.2f}")
+        fill = VenueFill(
+            f"f{self.fills}", order.order, order.symbol, order.side, qty, price, Decimal("0.1"), at
+        )
+        return e.Filled(at=at, fill=fill)
+
+    def command(self, verb: str, **args: str) -> None:
+        """Let an operator command, and time pass until it is verified."""
+        self.turn(
+            e.Commanded(
+                at=self.now,
+                id=f"{verb}-{self.writer.seq}",
+                verb=verb,
+                args=args,
+                operator="ana",
+                identity="kernel",
+                reason="test",
+                expires_at=0,
+            )
+        )
+        self.turn(e.Ticked(at=self.now, marks={SYMBOL: self.price}))
+
+
+def first(life: Life) -> None:
+    """The first process: warm-up, trades, commands, and what goes wrong on a normal day."""
+    life.boot()
+    life.reconcile()
+    past = tuple(life.candle(minute) for minute in range(-WARMUP, 0))
+    life.turn(e.Backfilled(at=life.now, symbol=SYMBOL, candles=past, source="bybit"))
+    life.live(6)
+    life.save()
+    for verb in ("hold", "release", "reduce"):
+        life.command(verb)
+    life.command("set-parameter", name="risk.base_size", value="0.01", seconds="600")
+    life.live(3)
+    for _ in range(4):
+        life.wall += 5 * DAY
+        life.save()
+        life.live(1)
+    life.turn(e.CandleClosed(at=life.now, symbol=SYMBOL, candle=("junk",), source="bybit"))  # type: ignore[arg-type]
+    life.command("release")
+
+
+def second(life: Life) -> None:
+    """The second process: recovery, a lost stream, the kill switch, a flood, and the end."""
+    life.boot()
+    life.reconcile()
+    life.turn(e.StreamLost(at=life.now, stream="public", reason="closed"))
+    life.turn(e.StreamUp(at=life.now, stream="public"))
+    life.live(3)
+    life.command("kill")
+    life.command("rearm")
+    life.turn(*(e.Ticked(at=life.now + n, marks={SYMBOL: life.price}) for n in range(20)))
+    life.turn(e.FramesRefused(at=life.now, symbol=SYMBOL, count=3, reason="not JSON"))
+    life.live(3)
+    life.close()
