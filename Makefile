@@ -7,7 +7,7 @@ FOR ?=
 ARGS ?=
 CHECKS := format lint types contracts secrets
 
-.PHONY: help run test check bench soak console lock clean $(CHECKS:%=check-%)
+.PHONY: help docs run test check bench soak console lock clean $(CHECKS:%=check-%)
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -44,6 +44,9 @@ bench: $(READY) ## print the figures
 
 soak: $(READY) ## the long tests: thousands of kills, an hour of memory
 	@$(PY) -m pytest tests/soak -m soak --timeout 0 $(ARGS)
+
+docs: $(READY) ## draw the machines into ARCHITECTURE.md
+	@$(PY) -m docs.diagrams
 
 lock: $(READY) ## pin the dependencies anew, with hashes
 	@$(PY) -m uv --version >/dev/null 2>&1 || $(PY) -m pip install --quiet uv

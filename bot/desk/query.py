@@ -2,8 +2,9 @@
 
 ``mode=ro`` alone is no sandbox: ``ATTACH`` creates files and a recursive query never ends
 (research/reliability.md L9). So an authorizer allows reading and nothing else, a deadline and a
-heap limit end what is too much, and rows and bytes are cut. Never call it in the trading process:
-the heap limit holds for the whole process.
+heap limit end what is too much, and rows and bytes are cut. The heap limit holds for the whole
+process and cannot be raised again: so a query has a process of its own (`python -m bot query`),
+never the trading process.
 """
 
 from __future__ import annotations
@@ -46,11 +47,12 @@ _STEPS_BETWEEN_LOOKS = 10_000
 
 
 class Limits(Struct, frozen=True):
-    """How much a query may take: real seconds, rows, and bytes of text."""
+    """How much a query may take: real seconds, rows, bytes of text, bytes of heap (0: any)."""
 
     seconds: float = DEADLINE_SECONDS
     rows: int = ROWS_MAX
     bytes: int = BYTES_MAX
+    heap_bytes: int = HEAP_BYTES_MAX
 
 
 class Result(Struct, frozen=True):
@@ -78,18 +80,18 @@ def run(state: Path, sql: str, limits: Limits | None = None) -> Result:
         raise Refused(f"expected at most {SQL_CHARACTERS_MAX} characters of SQL, found {len(text)}")
     connection = open_state(state)
     try:
-        denied = _fence(connection, limits.seconds)
+        denied = _fence(connection, limits)
         return _fetch(connection, text, limits, denied)
     finally:
         connection.close()
 
 
-def _fence(connection: Connection, allowed_seconds: float) -> list[str]:
+def _fence(connection: Connection, limits: Limits) -> list[str]:
     """Put the fence up; return the list in which it will name what it denied."""
     denied: list[str] = []
     connection.execute("PRAGMA trusted_schema=OFF")
     connection.execute("PRAGMA query_only=ON")
-    connection.execute(f"PRAGMA hard_heap_limit={HEAP_BYTES_MAX}")
+    connection.execute(f"PRAGMA hard_heap_limit={limits.heap_bytes}")
 
     def authorize(action: int, first: Any, second: Any, database: Any, inside: Any) -> int:
         function = action == _FUNCTION and str(second).lower() in _FORBIDDEN_FUNCTIONS
@@ -99,7 +101,7 @@ def _fence(connection: Connection, allowed_seconds: float) -> list[str]:
         denied.append(str(second) if function else f"SQLite action {action}")
         return _DENY
 
-    deadline = seconds() + allowed_seconds
+    deadline = seconds() + limits.seconds
     connection.set_authorizer(authorize)
     connection.set_progress_handler(lambda: int(seconds() > deadline), _STEPS_BETWEEN_LOOKS)
     return denied
@@ -111,9 +113,9 @@ def _fetch(connection: Connection, sql: str, limits: Limits, denied: list[str]) 
         columns = tuple(column[0] for column in cursor.description or ())
         return _take(cursor, columns, limits)
     except MemoryError:
-        needed = f"expected at most {HEAP_BYTES_MAX:,} bytes of memory, it needs more"
+        needed = f"expected at most {limits.heap_bytes:,} bytes of memory, it needs more"
         raise Refused(needed) from None
-    except (DriverError, Warning, ValueError) as error:
+    except (DriverError, connection.Warning, ValueError) as error:
         if denied:
             raise Refused(f"a query may only read; found {denied[0]}: {error}") from error
         if "interrupted" in str(error):

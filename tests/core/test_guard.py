@@ -29,7 +29,7 @@ def judged(wins, losses, *, equity=100_000, settings=None, state="NORMAL"):
     """Return what a review says of these trades and this equity, from a state."""
     world = a_world(settings=settings)
     if state != "NORMAL":
-        bad = trades(0, 10) if state == "PAUSED" else trades(35, 65)
+        bad = trades(0, 10) if state == "PAUSED" else trades(7, 13)
         world = but(review(but(world, closed=bad)).world, closed=())
         assert world.state("guard") == state
     return review(with_money(but(world, closed=trades(wins, losses)), equity))

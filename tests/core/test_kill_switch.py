@@ -187,10 +187,9 @@ def test_rearming_sets_the_baselines_anew_and_records_it():
     account = told.world.account
     assert told.world.state("kill") == "ARMED"
     assert account.equity == account.peak == account.guard_peak == account.day_start == D(95_000)
-    assert told.reason("kill") == (
-        "bo: the feed was wrong; baselines set anew at equity 95000.00 "
-        "(peak was 100000.00, day start 100000.00)"
-    )
+    assert told.reason("kill").startswith("bo: the feed was wrong; baselines set anew")
+    assert "(peak was 100000.00, day start 100000.00)" in told.reason("kill")
+    assert told.noted(EquityMarked)[-1].equity == D(95_000)
     assert told.noted(EquityMarked)[-1].why == "baselines set anew by bo: the feed was wrong"
     assert told.effects(ClearHalt)
     assert review(told.world).world.state("kill") == "ARMED"

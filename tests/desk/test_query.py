@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import json
 import os
-import time
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from bot.desk import query
 from bot.desk.catalogue import ANSWERS, VIEWS
 from bot.desk.query import BadQuery, Limits
-from bot.errors import ConfigError, Refused, Retryable
+from bot.errors import ConfigError, Refused
 
-SHORT = Limits(seconds=0.5)
+ROOT = Path(__file__).parents[2]
+
+HERE = Limits(heap_bytes=0)  # a heap limit would hold for every test after this one
 
 # The corpus of shared/prototypes/faults/opsql.py, every one of which mode=ro alone lets start.
 ATTACKS = (
@@ -55,51 +61,90 @@ def test_the_corpus_has_all_sixteen_attacks():
     assert len(ATTACKS) == 16
 
 
-@pytest.mark.parametrize("sql", ATTACKS + MORE_ATTACKS)
-def test_an_attack_is_blocked_quickly_and_leaves_nothing(state, sql, monkeypatch):
-    monkeypatch.chdir(state.parent)
-    before = state.read_bytes()
-    names = {name for name in os.listdir() if not name.endswith(("-wal", "-shm"))}
+APART = """
+import json, resource, sys, time
+from pathlib import Path
+from bot.desk import query
+from bot.errors import BotError
+state, attacks = Path(sys.argv[1]), json.loads(sys.argv[2])
+found = {}
+for sql in attacks:
     began = time.monotonic()
-    with pytest.raises((Refused, Retryable, BadQuery)):
-        query.run(state, sql, SHORT)
-    assert time.monotonic() - began < 3
-    assert state.read_bytes() == before
-    assert {name for name in os.listdir() if not name.endswith(("-wal", "-shm"))} == names
+    try:
+        outcome = f"went through: {str(query.run(state, sql, query.Limits(seconds=0.5)))[:80]}"
+    except BotError as error:
+        outcome = f"{type(error).__name__}: {error}"
+    found[sql] = [outcome, time.monotonic() - began]
+found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def attacked(told, tmp_path_factory):
+    """Every attack in one process of its own: what came of it, and the folder afterwards."""
+    folder = tmp_path_factory.mktemp("attacked")
+    shutil.copyfile(told, folder / "state.db")
+    before = (folder / "state.db").read_bytes()
+    ran = subprocess.run(
+        [sys.executable, "-c", APART, "state.db", json.dumps(ATTACKS + MORE_ATTACKS)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert (folder / "state.db").read_bytes() == before
+    return json.loads(ran.stdout), folder
+
+
+@pytest.mark.parametrize("sql", ATTACKS + MORE_ATTACKS)
+def test_an_attack_is_blocked_and_quickly(attacked, sql):
+    outcome, took = attacked[0][sql]
+    assert outcome.startswith(("Refused", "Retryable", "BadQuery")), outcome
+    assert took < 3
+
+
+def test_no_attack_left_a_file_or_took_the_memory(attacked):
+    found, folder = attacked
+    assert {path.name for path in folder.iterdir()} <= {"state.db", "state.db-wal", "state.db-shm"}
+    assert found["peak_mb"] < 250
 
 
 def test_what_writes_is_refused_and_not_merely_misunderstood(state):
     for sql in ("delete from journal", "attach 'e.db' as e", "pragma query_only=off"):
         with pytest.raises(Refused, match="may only read"):
-            query.run(state, sql)
+            query.run(state, sql, HERE)
 
 
-def test_an_endless_query_is_cut_at_its_deadline(state):
-    with pytest.raises(Retryable, match=r"cut after 0\.5 s"):
-        query.run(state, ATTACKS[11], SHORT)
+def test_an_endless_query_is_cut_at_its_deadline(attacked):
+    outcome, took = attacked[0][ATTACKS[11]]
+    assert outcome == "Retryable: cut after 0.5 s; ask for less"
+    assert 0.4 < took < 1.5
 
 
 @pytest.mark.parametrize("view", VIEWS.values(), ids=lambda view: view.name)
 def test_each_documented_view_has_its_documented_columns_and_rows(state, view):
-    found = query.run(state, view.name)
+    found = query.run(state, view.name, HERE)
     assert found.columns == tuple(view.columns)
     assert found.rows, "the told day has something for every view"
 
 
 def test_every_view_of_the_database_is_documented(state):
-    found = query.run(state, "SELECT name FROM sqlite_schema WHERE type = 'view'")
+    found = query.run(state, "SELECT name FROM sqlite_schema WHERE type = 'view'", HERE)
     assert {row[0] for row in found.rows} == set(VIEWS)
 
 
 def test_how_often_was_the_guard_reduced_last_week_and_why(state):
-    found = query.run(state, ANSWERS[0].sql)
+    found = query.run(state, ANSWERS[0].sql, HERE)
     assert found.rows == (
         ("2023-11-14 23:46:20", "win rate 33% under 40% over 6 trades", None),
     )
 
 
 def test_every_operator_action_with_name_and_reason(state):
-    found = query.run(state, ANSWERS[1].sql)
+    found = query.run(state, ANSWERS[1].sql, HERE)
     told = [(row[1], row[2], row[4], row[5]) for row in found.rows]
     assert told == [
         ("ana", "hold", "news at noon", "DONE"),
@@ -111,7 +156,7 @@ def test_every_operator_action_with_name_and_reason(state):
 
 
 def test_the_equity_curve_by_day(state):
-    found = query.run(state, ANSWERS[2].sql)
+    found = query.run(state, ANSWERS[2].sql, HERE)
     days = [(row[0], float(row[1]), float(row[4])) for row in found.rows]
     assert days == [("2023-11-14", 100_000, 99_947.953), ("2023-11-15", 99_947.953, 99_947.953)]
     assert float(found.rows[0][3]) == 100_116.033
@@ -119,22 +164,22 @@ def test_the_equity_curve_by_day(state):
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.question[:30])
 def test_every_documented_question_runs(state, answer):
-    assert query.run(state, answer.sql).columns
+    assert query.run(state, answer.sql, HERE).columns
 
 
 def test_rows_and_bytes_are_cut_and_said(state):
-    few = query.run(state, "history", Limits(rows=3))
+    few = query.run(state, "history", Limits(rows=3, heap_bytes=0))
     assert (len(few.rows), few.cut) == (3, "cut after 3 rows")
-    exact = query.run(state, "SELECT id FROM history LIMIT 3", Limits(rows=3))
+    exact = query.run(state, "SELECT id FROM history LIMIT 3", Limits(rows=3, heap_bytes=0))
     assert (len(exact.rows), exact.cut) == (3, "")
-    small = query.run(state, "history", Limits(bytes=200))
+    small = query.run(state, "history", Limits(bytes=200, heap_bytes=0))
     assert small.cut == "cut after 200 bytes"
 
 
 def test_a_mistake_is_a_bad_query_and_a_missing_database_is_said(state, tmp_path):
     with pytest.raises(BadQuery, match="no such table: nope"):
-        query.run(state, "select * from nope")
+        query.run(state, "select * from nope", HERE)
     with pytest.raises(BadQuery):
-        query.run(state, "select ?")
+        query.run(state, "select ?", HERE)
     with pytest.raises(ConfigError, match="found none"):
-        query.run(tmp_path / "other.db", "select 1")
+        query.run(tmp_path / "other.db", "select 1", HERE)

@@ -155,7 +155,7 @@ def _serve(
 
         class Piped(service.Commands):
             def publish(self, lines: list[dict[str, Any]]) -> None:
-                os.write(pipe, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+                os.write(pipe, b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines))
                 super().publish(lines)
 
         service.Commands = Piped  # type: ignore[misc]

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from bot.core import events as e
-from bot.core.effects import Submit
+from bot.core.effects import Backfill, Reconcile, Submit
 from bot.core.settings import Settings
 from bot.core.turn import Dispatch
 from bot.core.values import (
@@ -52,6 +52,8 @@ class Life:
         self.minute, self.price, self.wall = 0, 100.0, START
         self.pruned, self.snapshot = 0, 0
         self.fills = 0
+        self.candles: list[Candle] = []
+        self.todo: list[Dispatch] = []
 
     # -- one process -------------------------------------------------------------------------------
 
@@ -76,6 +78,7 @@ class Life:
         instrument = Instrument(SYMBOL, tick, lot, lot, Decimal(5), Decimal("0.0006"))
         self.turn(e.VenueConnected(at=at, rate=1.0, instruments=(instrument,)))
         self.turn(e.StreamUp(at=at, stream="public"), e.StreamUp(at=at, stream="private"))
+        self.settle()
 
     def _rows(self) -> int:
         return self.writer.connection.execute("SELECT count(*) FROM journal").fetchone()[0]
@@ -88,11 +91,10 @@ class Life:
 
     # -- commits -----------------------------------------------------------------------------------
 
-    def turn(self, *events: e.Event) -> tuple[Dispatch, ...]:
-        """Turn, acknowledge, and return what is to be done."""
-        done = self.reactor.turn(events)
+    def turn(self, *events: e.Event) -> None:
+        """Turn, acknowledge, and remember what is to be done."""
+        self.todo += self.reactor.turn(events).dispatches
         self._acknowledge()
-        return done.dispatches
 
     def save(self) -> None:
         """Write a snapshot, then drop what is behind old ones, as the reactor's thread does."""
@@ -111,51 +113,62 @@ class Life:
 
     @property
     def now(self) -> int:
-        return START + self.minute * MINUTE
+        return START + self.minute * MINUTE + 500
 
     def candle(self, minute: int) -> Candle:
         """Return the next candle of a seeded walk."""
         opened, self.price = self.price, self.price * (1 + self.chance.gauss(0, 0.002))
         high, low = max(opened, self.price) * 1.0003, min(opened, self.price) * 0.9997
-        return Candle(START + minute * MINUTE, opened, high, low, self.price, 1.0)
-
-    def reconcile(self) -> None:
-        """Let the venue say what the bot believes."""
-        at, world = self.now + 2, self.reactor.world
-        held = tuple(
-            VenuePosition(symbol, position.qty, position.entry, position.stop, position.take)
-            for symbol, position in world.positions.items()
-            if position.qty
-        )
-        cash = world.account.cash if world.account.cash else Decimal(100_000)
-        self.turn(
-            e.Reconciled(at=at, as_of=at, wallet=cash, positions=held, orders=(), fills=())
-        )
+        candle = Candle(START + minute * MINUTE, opened, high, low, self.price, 1.0)
+        self.candles.append(candle)
+        return candle
 
     def live(self, minutes: int) -> None:
         """Live some minutes: a tick, a candle, and what the venue answers to orders."""
         for _ in range(minutes):
             candle = self.candle(self.minute)
-            at = self.now + MINUTE
-            self.turn(e.Ticked(at=at - 1000, marks={SYMBOL: candle.close}))
-            todo = self.turn(
-                e.CandleClosed(at=at + 1, symbol=SYMBOL, candle=candle, source="bybit"),
-                e.Ticked(at=at + 2, marks={SYMBOL: candle.close}),
-            )
             self.minute += 1
-            for dispatch in todo:
-                if isinstance(dispatch.effect, Submit):
-                    self.fill(dispatch.id, dispatch.effect, at + 10)
-                else:
-                    self.turn(e.Delivered(at=at + 10, effect=dispatch.id))
+            at = self.now
+            self.turn(e.Ticked(at=at - 1000, marks={SYMBOL: candle.close}))
+            self.turn(
+                e.CandleClosed(at=at, symbol=SYMBOL, candle=candle, source="bybit"),
+                e.Ticked(at=at + 1, marks={SYMBOL: candle.close}),
+            )
+            self.settle()
 
-    def fill(self, effect: str, order: Submit, at: int) -> None:
-        """Fill an order in two parts, the second in one turn with the order's report."""
-        self.turn(
-            e.Delivered(at=at, effect=effect),
-            e.Accepted(at=at, order=order.order, venue_id=f"v-{order.order}"),
+    def settle(self) -> None:
+        """Let the venue answer every effect."""
+        while self.todo:
+            dispatch = self.todo.pop(0)
+            at = self.reactor.world.at + 1
+            delivered = e.Delivered(at=at, effect=dispatch.id)
+            match dispatch.effect:
+                case Submit() as order:
+                    self.fill(delivered, order)
+                case Backfill(symbol, after):
+                    past = tuple(candle for candle in self.candles if candle.open_time > after)
+                    got = e.Backfilled(at=at, symbol=symbol, candles=past, source="bybit")
+                    self.turn(delivered, got)
+                case Reconcile():
+                    self.turn(delivered, self.account(at))
+                case _:
+                    self.turn(delivered)
+
+    def account(self, at: int) -> e.Reconciled:
+        """Return the venue's account: what the bot believes."""
+        world = self.reactor.world
+        held = tuple(
+            VenuePosition(symbol, position.qty, position.avg, position.stop, position.take)
+            for symbol, position in world.positions.items()
+            if position.qty
         )
-        part = order.qty / 2
+        cash = world.account.cash or Decimal(100_000)
+        return e.Reconciled(at=at, as_of=at, wallet=cash, positions=held, orders=(), fills=())
+
+    def fill(self, delivered: e.Delivered, order: Submit) -> None:
+        """Fill an order in two parts, the second in one turn with the order's report."""
+        at, part = delivered.at, order.qty / 2
+        self.turn(delivered, e.Accepted(at=at, order=order.order, venue_id="v"))
         self.turn(self.filled(order, part, at + 1))
         row = VenueOrder(
             order.order, "v", order.symbol, order.side, order.qty, order.qty, OrderStatus.FILLED
@@ -186,14 +199,14 @@ class Life:
             )
         )
         self.turn(e.Ticked(at=self.now, marks={SYMBOL: self.price}))
+        self.settle()
 
 
 def first(life: Life) -> None:
     """The first process: warm-up, trades, commands, and what goes wrong on a normal day."""
+    for minute in range(-WARMUP, 0):
+        life.candle(minute)
     life.boot()
-    life.reconcile()
-    past = tuple(life.candle(minute) for minute in range(-WARMUP, 0))
-    life.turn(e.Backfilled(at=life.now, symbol=SYMBOL, candles=past, source="bybit"))
     life.live(6)
     life.save()
     for verb in ("hold", "release", "reduce"):
@@ -211,7 +224,6 @@ def first(life: Life) -> None:
 def second(life: Life) -> None:
     """The second process: recovery, a lost stream, the kill switch, a flood, and the end."""
     life.boot()
-    life.reconcile()
     life.turn(e.StreamLost(at=life.now, stream="public", reason="closed"))
     life.turn(e.StreamUp(at=life.now, stream="public"))
     life.live(3)
