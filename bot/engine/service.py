@@ -19,19 +19,16 @@ from msgspec import Struct
 
 from bot.config import Config, Loaded
 from bot.core.events import (
-    ClockJumped,
     Commanded,
     Event,
     StopAsked,
-    StorageChecked,
-    Ticked,
     VenueConnected,
 )
 from bot.edge import embedded
 from bot.edge.clock import MarketClock
 from bot.edge.commands import Caller, Commands, Request
 from bot.edge.files import Halt, Heartbeat
-from bot.edge.host import free_mb, sd_notify
+from bot.edge.host import sd_notify
 from bot.edge.notify import Notifier
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.frames import Marks
@@ -46,15 +43,12 @@ from bot.engine.loop import Hooks, Loop
 from bot.engine.protect import protect_only
 from bot.engine.reactor import Committed, Probe, no_probe
 from bot.engine.screen import Screen, summary
-from bot.errors import BotError, Retryable, StoreBusy, StoreFatal
+from bot.engine.watch import Watch
+from bot.errors import BotError, ChainBroken, Retryable, StoreBusy, StoreFatal
 from bot.store import chain
 from bot.store.database import open_reader
 
 EXIT_OK, EXIT_RESTART = 0, 75
-CLOCK_EVERY_SECONDS = 10.0
-STORAGE_EVERY_SECONDS = 30.0
-TICK_SECONDS_MIN = 0.1
-VENUE_PATIENCE_SECONDS = 3.0
 
 
 class Venue(Struct, frozen=True):
@@ -83,7 +77,7 @@ async def _main(loaded: Loaded, paths: boot.Paths, seconds: float | None, probe:
     where = asyncio.create_task(find_venue(loaded.config, paths.folder))
     try:
         booted = await asyncio.to_thread(boot.open_state, paths.state)
-    except (StoreBusy, StoreFatal) as error:
+    except (StoreBusy, StoreFatal, ChainBroken) as error:
         print(f"state.db cannot be used: {error}", file=sys.stderr)
         return await protect_only(await where, paths, str(error))
     service = Service(loaded, paths, booted, await where, probe)
@@ -138,6 +132,15 @@ class Service:
             probe=probe,
         )
         self.runner.severity_min = loaded.config.notify.severity_min
+        self.watch = Watch(
+            self.venue,
+            self.halt,
+            self.marks,
+            paths,
+            post=self.post,
+            world=lambda: self.loop.world,
+            lost=self._files_lost,
+        )
         self.commands = Commands(paths.socket, self._command, self._past)
         self.screen = Screen(paths.state)
         self.exit_code: asyncio.Future[int] | None = None
@@ -149,7 +152,7 @@ class Service:
         """Run every sense until the exit code is known, then leave safely."""
         self.exit_code = self.asyncio_loop.create_future()
         await self.venue.open()
-        await self._follow_clock_once()
+        await self.watch.follow_clock()
         for event in boot.first_events(
             self.booted, self.paths, self.loaded.config.settings, self.loaded.hash, self.clock.now()
         ):
@@ -173,9 +176,7 @@ class Service:
 
     def _senses(self) -> Iterator[Coroutine[Any, Any, None]]:
         yield self._connect()
-        yield self._ticking()
-        yield self._watch_clock()
-        yield self._watch_storage()
+        yield from self.watch.senses()
         yield self.screen.live(lambda: self.loop.world, lambda: self.latch.reason)
 
     async def _shut(self, code: int) -> int:
@@ -222,6 +223,10 @@ class Service:
         """A sense that fails is a fault of the program: end, and let recovery take over."""
         if not task.cancelled() and task.exception() is not None:
             self._fatal(task.exception())
+
+    def _files_lost(self, name: str) -> None:
+        self.latch.tighten(f"{name} was removed under the bot: what it commits would be lost")
+        self._fatal(StoreFatal(self.latch.reason or name))
 
     def _fatal(self, error: BaseException | None) -> None:
         """End at once: the outcome of a commit is not known, or the program is broken."""
@@ -276,7 +281,7 @@ class Service:
         config = self.loaded.config
         while True:
             try:
-                await self._follow_clock_once()
+                await self.watch.follow_clock()
                 found = await self.venue.instruments(config.settings.market.symbols)
                 break
             except BotError as error:
@@ -299,39 +304,6 @@ class Service:
         async with asyncio.TaskGroup() as streams:
             streams.create_task(public_stream(public_venue, symbols, self.marks, self.post).run())
             streams.create_task(private_stream(self.venue, symbols, self.post).run())
-
-    async def _ticking(self) -> None:
-        """Post a tick each second of market time, at most ten a real second."""
-        while True:
-            await asyncio.sleep(max(TICK_SECONDS_MIN, 1.0 / self.clock.rate))
-            self.post(Ticked(at=self.clock.now(), marks=self.marks.take()))
-
-    async def _watch_clock(self) -> None:
-        while True:
-            await asyncio.sleep(CLOCK_EVERY_SECONDS)
-            await self._follow_clock_once()
-
-    async def _follow_clock_once(self) -> None:
-        """Follow the venue's clock; a venue that does not answer in time is left for later."""
-        try:
-            async with asyncio.timeout(VENUE_PATIENCE_SECONDS):
-                jump = await self.venue.sync_clock()
-        except (Retryable, TimeoutError):
-            return
-        if jump:
-            self.post(ClockJumped(at=self.clock.venue_ms(), by_ms=jump))
-
-    async def _watch_storage(self) -> None:
-        """Measure the disk; see that nobody took the files away from under the process."""
-        while True:
-            await asyncio.sleep(STORAGE_EVERY_SECONDS)
-            self.post(StorageChecked(at=self.clock.now(), free_mb=free_mb(self.paths.folder)))
-            orphan = orphaned(self.paths.state)
-            if orphan:
-                self.latch.tighten(
-                    f"{orphan} was removed while the bot runs: what is committed would be lost"
-                )
-                self._fatal(StoreFatal(self.latch.reason or ""))
 
     # -- operator ----------------------------------------------------------------------------------
 
@@ -383,15 +355,3 @@ def _line(entry: tuple[int, int, Any]) -> dict[str, Any]:
         "dest": step.dest,
         "reason": step.reason,
     }
-
-
-def orphaned(state: Path) -> str | None:
-    """Return the name of a database file this process has open that was removed, or None."""
-    for entry in os.scandir("/proc/self/fd"):
-        try:
-            target = str(Path(entry.path).readlink())
-        except OSError:
-            continue
-        if target.startswith(str(state)) and target.endswith(" (deleted)"):
-            return target.removesuffix(" (deleted)")
-    return None

@@ -12,10 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.figures import Figure, percentile, say, spread
-from tests.bench.venue import ALONE, BURST, RATE
+from tests.bench.rig import SYMBOLS
+from tests.bench.venue import ALL, ALONE, ONE, RATE
 
-WARM, BURSTS, ALONES = 20, 60, 40
+WARM, EACH = 20, 60
 P50_MS, P99_MS = 6.0, 25.0
+KINDS = {
+    ALL: "20 candles at once, and each is an entry",
+    ONE: "20 candles at once, and one is an entry",
+    ALONE: "one candle alone, an entry",
+}
 STAGES = (
     ("sent", "posted", "frame sent → parsed and posted"),
     ("posted", "taken", "… → its turn begins"),
@@ -27,37 +33,37 @@ STAGES = (
 )
 
 
-def measure(warm: int = WARM, bursts: int = BURSTS, alone: int = ALONES) -> list[Figure]:
-    """Return the figures for all symbols at once and for one symbol alone."""
-    seconds = (warm + bursts + alone) * 60 / RATE
-    say(f"latency: {bursts} candles of 20 symbols at once, {alone} of one alone, about {seconds:.0f} s")
+def measure(warm: int = WARM, each: int = EACH) -> list[Figure]:
+    """Return the figures of every kind of round."""
+    seconds = (warm + 3 * each) * 60 / RATE
+    say(f"latency: {each} rounds of each of {len(KINDS)} kinds, about {seconds:.0f} s")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.trading", *map(str, (warm, bursts, alone))],
+        [sys.executable, "-m", "tests.bench.trading", str(warm), str(each)],
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         check=True,
     )
     found = json.loads(done.stdout)
-    return [*judged(found, BURST, bursts * 20, ""), *judged(found, ALONE, alone, ".alone")]
+    return [figure for kind in KINDS for figure in judged(found, kind, each)]
 
 
-def judged(found: dict[str, Any], kind: str, expected: int, suffix: str) -> list[Figure]:
+def judged(found: dict[str, Any], kind: str, rounds: int) -> list[Figure]:
     """Return p50 and p99 of one kind of round, to the arrival of the request."""
     orders = list(joined(found, kind))
-    whole, durable = between(orders, "sent", "arrived"), between(orders, "sent", "committed")
+    expected = rounds * (len(SYMBOLS) if kind == ALL else 1)
     how = (
-        f"{len(orders)} of {expected} entries, {'one symbol alone' if suffix else '20 symbols at once'}: "
-        "the venue sends the frame → the request arrives at the venue, on loopback"
+        f"{KINDS[kind]}; {len(orders)} of {expected} entries; the venue sends the frame → the request"
+        " arrives at the venue, on loopback"
     )
-    note = [f"frame sent → intent durable: {spread(durable)}"]
+    note = [f"frame sent → intent durable: {spread(between(orders, 'sent', 'committed'))}"]
     note += [f"{text:34} {spread(between(orders, a, b))}" for a, b, text in STAGES]
-    if not suffix:
-        sizes = found["batches"]
-        note.append(f"entries a turn: median {percentile(sizes, 0.5)}, most {max(sizes)}")
+    turns = len({order["committed"] for order in orders})
+    note.append(f"turns with entries: {turns}, {len(orders) / turns:.1f} entries each")
+    whole = between(orders, "sent", "arrived")
     p50, p99 = (percentile(whole, share) / 1e6 for share in (0.5, 0.99))
     return [
-        Figure(f"latency{suffix}.p50", p50, "ms", P50_MS, how, note=note),
-        Figure(f"latency{suffix}.p99", p99, "ms", P99_MS, "the same entries"),
+        Figure(f"latency.{kind}.p50", p50, "ms", P50_MS, how, note=note),
+        Figure(f"latency.{kind}.p99", p99, "ms", P99_MS, "the same entries"),
     ]
 
 

@@ -1,6 +1,6 @@
 """A child process of figure ``latency``: the real bot, trading every candle at the small venue.
 
-Two things differ from ``python -m bot run``: every measurement becomes a signal, and ticks keep
+Two things differ from ``python -m bot run``: candles say whether they are a signal, and ticks keep
 a distance from candles, so that each round starts from FLAT. It prints its stamps as JSON.
 """
 
@@ -31,22 +31,26 @@ from bot.engine import boot  # noqa: E402
 from bot.engine.reactor import Committed, OracleLike, Point  # noqa: E402
 from bot.engine.service import Service, Venue  # noqa: E402
 from tests.bench.rig import MINUTE, folder  # noqa: E402
+from tests.bench.venue import TRADED  # noqa: E402
 
 TICK_AT = MINUTE * 7 // 10  # after a minute's candles and their orders
 ORDER: ContextVar[str] = ContextVar("ORDER", default="")
 
 
 class Eager:
-    """The real indicators, but every answer is a fresh cross in a strong trend."""
+    """The real indicators; a candle of the venue's high volume is a fresh cross in a strong trend."""
 
     def __init__(self, inner: OracleLike) -> None:
         self.inner = inner
         self.swap = inner.swap
 
     def ask(self, question: Question, at: int, base: Any = None) -> tuple[Any | None, Any]:
-        """Measure, and call it a signal."""
+        """Measure, and decide by the volume whether it is a signal."""
         answer, state = self.inner.ask(question, at, base)
-        return answer and replace(answer, adx=50.0, cross_age=0), state
+        if answer is None:
+            return None, state
+        signal = question.candles[-1].volume == float(TRADED)
+        return replace(answer, adx=50.0 if signal else 5.0, cross_age=0), state
 
 
 class Stamps:
@@ -56,7 +60,6 @@ class Stamps:
         self.points: dict[Point, int] = {}
         self.candles: dict[str, int] = {}
         self.orders: dict[str, dict[str, Any]] = {}
-        self.batches: list[int] = []
 
     def probe(self, point: Point) -> None:
         """Note a point of the turn."""
@@ -66,8 +69,6 @@ class Stamps:
         """Note the turn's instants for every order that was born in it."""
         world, turn = committed.world, {p.value: at for p, at in self.points.items()}
         keys = [s.key for _, _, s in committed.entries if s.machine == "order" and s.version == 1]
-        if keys:
-            self.batches.append(len(keys))
         for key in keys:
             symbol = world.orders[key].symbol
             candle = f"{symbol} {world.feeds[symbol].last}"
@@ -133,7 +134,7 @@ async def trade(where: Path, rounds: list[str]) -> dict[str, Any]:
     finally:
         venue.kill()
         await venue.wait()
-    return {**noted, "orders": stamps.orders, "batches": stamps.batches}
+    return {**noted, "orders": stamps.orders}
 
 
 async def _line(venue: Process) -> bytes:

@@ -7,6 +7,7 @@ the rounds are over, the second has ``sent``, ``arrived`` (monotonic ns), and en
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import sys
@@ -15,19 +16,21 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from tests.bench.rig import MINUTE, SYMBOLS, T0
 
 RATE = 120.0
 REFUSED = 110007  # not enough balance: the order ends at once
-BURST, ALONE = "burst", "alone"
+ALL, ONE, ALONE = "all", "one", "alone"
+TRADED, QUIET = "12.5", "1.0"  # volumes of candles that are a signal, and of those that are none
 
 
 def bar(start: int) -> list[str]:
     """Return start, open, high, low, close, volume of the candle that opens at ``start``."""
     opened, close = (100 + math.sin(n / 7) for n in (start // MINUTE - 1, start // MINUTE))
     prices = (opened, max(opened, close) + 0.05, min(opened, close) - 0.05, close)
-    return [str(start), *(f"{price:.2f}" for price in prices), "12.5"]
+    return [str(start), *(f"{price:.2f}" for price in prices), QUIET]
 
 
 class Market:
@@ -43,9 +46,9 @@ class Market:
         """Return market time."""
         return T0 + int((time.monotonic_ns() - self.began) / 1e6 * RATE)
 
-    def frame(self, symbol: str, start: int) -> bytes:
+    def frame(self, symbol: str, start: int, volume: str) -> bytes:
         """Return a closed candle as the stream sends it."""
-        _, opened, high, low, close, volume = bar(start)
+        _, opened, high, low, close, _ = bar(start)
         row = {"start": start, "end": start + MINUTE - 1, "interval": "1", "open": opened, "close": close}
         row |= {"high": high, "low": low, "volume": volume, "turnover": "1250", "confirm": True}
         data = [{**row, "timestamp": start + MINUTE}]
@@ -72,43 +75,42 @@ class Market:
         """Wait for a market time."""
         await asyncio.sleep(max(0.0, (at - self.ms()) / 1000 / RATE))
 
-    async def rounds(self, warm: int, bursts: int, alone: int) -> None:
-        """One round a market minute: candles at its start, one symbol's own later, then quotes."""
-        while not self.arrived:
-            await self.round(())
+    async def rounds(self, warm: int, each: int) -> None:
+        """Play rounds of every kind, one a market minute."""
         for _ in range(warm):
-            await self.round(())
+            await self.round(ALL, "")
         self.sent.clear()
         self.arrived.clear()
-        for _ in range(bursts):
-            await self.round(())
-        for n in range(alone):
-            await self.round((SYMBOLS[n % len(SYMBOLS)],))
+        for n in range(each):
+            for kind in (ALL, ONE, ALONE):
+                await self.round(kind, SYMBOLS[n % len(SYMBOLS)])
 
-    async def round(self, later: tuple[str, ...]) -> None:
-        """Send the candle that has just closed."""
+    async def round(self, kind: str, chosen: str) -> None:
+        """Send the candles that have just closed; the chosen one may come later. Then quotes."""
         start = self.ms() // MINUTE * MINUTE
-        frames = {symbol: self.frame(symbol, start) for symbol in SYMBOLS}
+        volumes = {s: TRADED if kind == ALL or s == chosen else QUIET for s in SYMBOLS}
+        frames = {symbol: self.frame(symbol, start, volumes[symbol]) for symbol in SYMBOLS}
+        later = {chosen} if kind == ALONE else set()
         await self.until(start + MINUTE)
-        kind = f"{BURST} beside" if later else BURST
         for symbol in SYMBOLS:
             if symbol not in later:
                 await self.candle(frames[symbol], symbol, start, kind)
         await self.until(start + MINUTE + MINUTE * 3 // 10)
         for symbol in later:
-            await self.candle(frames[symbol], symbol, start, ALONE)
+            await self.candle(frames[symbol], symbol, start, kind)
         await self.until(start + MINUTE + MINUTE * 5 // 10)
         await self.quotes()
 
     async def socket(self, connection: ServerConnection) -> None:
         """Answer what a client of the streams asks."""
-        async for raw in connection:
-            asked = json.loads(raw)
-            await connection.send(
-                _json({"op": asked["op"], "success": True, "ret_msg": "", "req_id": ""}), text=True
-            )
-            if asked["op"] == "subscribe" and "private" not in connection.request.path:
-                self.public = connection
+        with contextlib.suppress(ConnectionClosed):  # the bot left
+            async for raw in connection:
+                asked = json.loads(raw)
+                await connection.send(
+                    _json({"op": asked["op"], "success": True, "ret_msg": "", "req_id": ""}), text=True
+                )
+                if asked["op"] == "subscribe" and "private" not in connection.request.path:
+                    self.public = connection
 
     def answer(self, path: str, query: dict[str, str], body: bytes) -> tuple[int, Any]:
         """Return code and result of a REST request."""
@@ -178,7 +180,7 @@ def _json(fields: Any) -> bytes:
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
-async def main(warm: int, bursts: int, alone: int) -> None:
+async def main(warm: int, each: int) -> None:
     """Serve until the rounds are over."""
     market = Market()
     http = await asyncio.get_running_loop().create_server(lambda: Http(market), "127.0.0.1", 0)
@@ -188,7 +190,7 @@ async def main(warm: int, bursts: int, alone: int) -> None:
         print(json.dumps(addresses), flush=True)
         while market.public is None:
             await asyncio.sleep(0.05)
-        await market.rounds(warm, bursts, alone)
+        await market.rounds(warm, each)
         print(json.dumps({"sent": market.sent, "arrived": market.arrived}), flush=True)
         await asyncio.to_thread(sys.stdin.readline)  # the bot has left
 

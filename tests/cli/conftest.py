@@ -1,15 +1,49 @@
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.desk.story import tell
 
+ROOT = Path(__file__).parents[2]
+ENV = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+COMMAND = (sys.executable, "-m", "bot")
+
+
+class Ran:
+    """What a command printed and how it ended."""
+
+    def __init__(self, done):
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+    @property
+    def data(self):
+        return json.loads(self.out)
+
+
+class Bot:
+    """Runs commands as a person would: in a process of its own, in the folder of the database."""
+
+    def __init__(self, folder):
+        self.folder, self.state = folder, folder / "state.db"
+
+    def __call__(self, *args, **more):
+        options = {"cwd": self.folder, "env": ENV, "capture_output": True, "text": True} | more
+        return Ran(subprocess.run([*COMMAND, *map(str, args)], **options, check=False, timeout=60))
+
+    def start(self, *args, **more):
+        options = {"cwd": self.folder, "env": ENV, "text": True} | more
+        return subprocess.Popen([*COMMAND, *map(str, args)], **options)
+
 
 @pytest.fixture(scope="session")
 def told(tmp_path_factory):
-    """One told day, closed cleanly; tests that change anything copy it."""
     path = tmp_path_factory.mktemp("told") / "state.db"
     story = tell(path)
     story.connection.close()
@@ -17,11 +51,16 @@ def told(tmp_path_factory):
 
 
 @pytest.fixture
-def state(told, tmp_path):
-    """A copy of the told day, with a clear HALT mark beside it."""
+def empty(tmp_path):
+    """A folder without a database."""
+    return Bot(tmp_path)
+
+
+@pytest.fixture
+def bot(told, tmp_path):
+    """A folder with the told day, with a clear HALT mark; no bot runs."""
     from bot.edge.files import Halt
 
-    path = tmp_path / "state.db"
-    shutil.copyfile(told, path)
+    shutil.copyfile(told, tmp_path / "state.db")
     Halt(tmp_path / "HALT").create()
-    return path
+    return Bot(tmp_path)

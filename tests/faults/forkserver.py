@@ -43,7 +43,14 @@ from tests.faults.places import Place, merged, toml  # noqa: E402
 POINTS = list(Point)
 RUN_SECONDS = 60.0
 BOOT_SECONDS = 20.0
+AIM_SECONDS = 0.6
 VERBS = ("hold", "reduce", "kill")
+AIMS = ("any", "any", "any", "transaction", "order")
+LATENCY = [
+    {"kind": "delay", "match": "/v5/order/create", "probability": 0.4, "ms": 60, "when": when}
+    for when in ("before", "after")
+]
+"""A venue answers late: an order is often on the wire, or accepted and not yet acknowledged."""
 
 
 @dataclass
@@ -54,10 +61,11 @@ class Job:
     kills: int = 0
     seed: int = 1
     plan: list[tuple[str, int]] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
     mutation: str = ""
     speed: float = 300
     finish: bool = True
-    delay_max: float = 1.0
+    delay_max: float = 0.5
 
 
 class Counters:
@@ -75,9 +83,19 @@ class Counters:
 
     def take(self) -> Counter[str]:
         """Return the counts and set them to zero."""
-        values = struct.unpack_from(f"{len(POINTS)}q", self._memory)
+        found = self.read()
         self._memory[:] = bytes(8 * len(POINTS))
+        return found
+
+    def read(self) -> Counter[str]:
+        """Return the counts."""
+        values = struct.unpack_from(f"{len(POINTS)}q", self._memory)
         return Counter({point.value: n for point, n in zip(POINTS, values, strict=True)})
+
+    def in_transaction(self) -> bool:
+        """Tell whether a transaction was begun and has not returned from COMMIT."""
+        hits = self.read()
+        return hits[Point.BEGUN.value] > hits[Point.COMMITTED.value]
 
 
 class Child:
@@ -117,6 +135,13 @@ class Child:
             if time.monotonic() > deadline:
                 return True  # the kill finds it in its boot
         return True
+
+    def until_order(self, seconds: float) -> None:
+        """Wait until another order is decided on: its commit is acknowledged, its request leaves."""
+        deadline, before = time.monotonic() + seconds, self.raw.count(b'"dest":"INTENDED"')
+        while self.raw.count(b'"dest":"INTENDED"') == before and time.monotonic() < deadline:
+            if not self.pump(0.001):
+                return
 
     def end(self, number: int = signal.SIGKILL) -> int:
         """Kill it, read the pipe to its end, and return the wait status."""
@@ -179,11 +204,14 @@ class Campaign:
         self.counters, self.hits = Counters(), Counter[str]()
         self.found: Counter[str] = Counter()
         self.problems: list[str] = []
+        self.reached: dict[str, int] = {}
 
     def run(self) -> dict[str, Any]:
         """Start the exchange, kill as asked, end clean, and check."""
         started = time.monotonic()
         self.place.start_exchange()
+        for fault in LATENCY:
+            self.place.control("fault", seed=self.job.seed, **fault)
         try:
             for point, hit in self.job.plan:
                 self.kill_at(point, hit)
@@ -199,6 +227,7 @@ class Campaign:
             "seconds": round(time.monotonic() - started, 1),
             "commits": self.hits[Point.COMMITTED.value],
             "hits": dict(self.hits),
+            "reached": self.reached,
             "report": dataclasses.asdict(report),
             "problems": self.problems,
             "seed": self.job.seed,
@@ -206,24 +235,41 @@ class Campaign:
         }
 
     def kill(self) -> None:
-        """Kill a child at a random instant: one in four in its boot, the others while it runs."""
-        in_boot = self.random.random() < 0.25
-        delay = self.random.random() * (0.4 if in_boot else self.job.delay_max)
+        """Kill a child at a random instant: one in six in its boot, the others while it runs.
+
+        Two in five of the latter wait, after the random time, for a transaction to be under way
+        or for an order to leave, so that those instants are met often enough.
+        """
+        aim = "boot" if self.random.random() < 1 / 6 else self.random.choice(AIMS)
+        delay = self.random.random() * (0.3 if aim == "boot" else self.job.delay_max)
         child = self._child()
-        alive = in_boot or child.until_running()
-        if not in_boot:
+        alive = aim == "boot" or child.until_running()
+        if aim != "boot":
             self._operate()
-        if alive and child.pump(delay):
-            status = child.end()
-        else:
-            status = child.wait()
-        self._count(child, status)
+        alive = alive and child.pump(delay)
+        if alive and aim == "transaction":
+            self._spin(self.counters.in_transaction)
+            time.sleep(self.random.random() * 0.0008)
+        elif alive and aim == "order":
+            child.until_order(AIM_SECONDS)
+            time.sleep(self.random.random() * 0.06)
+        self.found[f"aimed_at_{aim}"] += 1
+        self._count(child, child.end() if alive else child.wait())
+
+    def _spin(self, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + AIM_SECONDS
+        while not holds() and time.monotonic() < deadline:
+            pass
 
     def kill_at(self, point: str, hit: int) -> None:
         """Let a child kill itself at the n-th hit of a point."""
         child = self._child({point: hit})
-        child.until_running()
-        self._count(child, child.wait(BOOT_SECONDS))
+        if child.until_running():
+            for verb in self.job.commands:
+                self.place.ask(verb)
+        status = child.wait(BOOT_SECONDS)
+        self.reached[point] = self.counters.read()[point]
+        self._count(child, status)
 
     def finish(self) -> None:
         """Let one child live, close its positions, and end clean."""

@@ -1,6 +1,23 @@
-"""Deliberate faults of the bot, applied in a child: each must make the checker speak."""
+"""Deliberate faults of the bot, applied in a child: each breaks one promise, and the checker must say so."""
 
 from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from bot.core import entries, positions
+from bot.core.deliveries import DELIVERY, in_doubt
+from bot.core.effects import Submit
+from bot.core.events import Started
+from bot.core.holds import HOLD, HoldState
+from bot.core.machine import Row, always
+from bot.engine import gate, service
+from bot.engine.reactor import Reactor
+from bot.store.writer import Writer
+from tests.faults.checker import COLUMNS
 
 
 def apply(name: str) -> None:
@@ -9,4 +26,121 @@ def apply(name: str) -> None:
         MUTATIONS[name]()
 
 
-MUTATIONS: dict = {}
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _services() -> list[service.Service]:
+    """Return a list that the service puts itself into when it is made."""
+    made: list[service.Service] = []
+    original = service.Service.__init__
+
+    def remember(self: service.Service, *args: Any) -> None:
+        original(self, *args)
+        made.append(self)
+
+    service.Service.__init__ = remember  # type: ignore[method-assign]
+    return made
+
+
+def send_before_commit() -> None:
+    """Effects leave as soon as they are decided; the process dies before its COMMIT."""
+    made, take, commit = _services(), Reactor._take, Writer.commit
+    orders: list[object] = []
+
+    def early(self: Reactor, turn: Any, decision: Any) -> None:
+        take(self, turn, decision)
+        made[0].asyncio_loop.call_soon_threadsafe(made[0].runner.start, decision.dispatches)
+        turn.dispatches.clear()
+        orders.extend(d for d in decision.dispatches if isinstance(d.effect, Submit))
+
+    def late(self: Writer) -> None:
+        if orders:
+            time.sleep(0.3)
+            _die()
+        commit(self)
+
+    Reactor._take = early  # type: ignore[method-assign]
+    Writer.commit = late  # type: ignore[method-assign]
+
+
+def acknowledge_before_commit() -> None:
+    """Transitions are told to watchers before COMMIT; the process dies between the two."""
+    made, commit, turns = _services(), Writer.commit, []
+
+    def late(self: Writer) -> None:
+        turns.append(1)
+        if len(turns) > 40:
+            sql = f"SELECT {', '.join(COLUMNS)} FROM transition WHERE id > ?"
+            rows = self.connection.execute(sql, (self.head_id,)).fetchall()
+            lines = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+            if lines:
+                made[0].asyncio_loop.call_soon_threadsafe(made[0].commands.publish, lines)
+                time.sleep(0.2)
+                _die()
+        commit(self)
+
+    Writer.commit = late  # type: ignore[method-assign]
+
+
+def resend_after_crash() -> None:
+    """A restart sends again what was on the wire, and no gate asks; each process dies at its first ACK."""
+    for row in DELIVERY.rows:
+        if row.when is in_doubt:
+            row.when = lambda world, event, key: None
+    gate.Gate.why_not = lambda self, submit: None  # type: ignore[method-assign]
+    original = gate.send_order
+
+    async def once(venue: Any, submit: Submit) -> Any:
+        outcome = await original(venue, submit)
+        if outcome.kind is gate.Kind.ACK:
+            _die()
+        return outcome
+
+    gate.send_order = once
+
+
+def decide_twice() -> None:
+    """One signal makes two orders."""
+    original = entries.intend
+
+    def twice(turn: Any, *args: Any) -> str:
+        original(turn, *args)
+        return original(turn, *args)
+
+    entries.intend = twice
+
+
+def forget_hold() -> None:
+    """A start frees what an operator held."""
+    free = Row(HoldState.HELD, Started, always("a fresh start"), HoldState.FREE)
+    HOLD.__init__(  # type: ignore[misc]
+        "hold", HoldState, (*HOLD.rows, free), key=HOLD.key, lowers=HOLD.lowers
+    )
+
+
+def enter_while_held() -> None:
+    """Nothing asks the lattice."""
+    entries.lowered = gate.lowered = lambda world, symbol="": []
+
+
+def lose_fills() -> None:
+    """Every other execution is not booked."""
+    original = positions.book
+
+    def lossy(turn: Any, fill: Any) -> None:
+        if int(fill.fill[0], 16) % 2:
+            original(turn, fill)
+
+    positions.book = lossy
+
+
+MUTATIONS: dict[str, Callable[[], None]] = {
+    "send before commit": send_before_commit,
+    "acknowledge before commit": acknowledge_before_commit,
+    "resend after crash": resend_after_crash,
+    "decide twice": decide_twice,
+    "forget hold": forget_hold,
+    "enter while held": enter_while_held,
+    "lose fills": lose_fills,
+}

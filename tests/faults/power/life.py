@@ -28,6 +28,7 @@ from tests.faults.power.images import Mark
 START = 1_700_000_040_000
 MINUTE, DAY = 60_000, 86_400_000
 SYMBOL, WARMUP = "BTCUSDT", 600
+MINUTES_MAX = 100
 
 
 def eager() -> Settings:
@@ -43,16 +44,24 @@ def eager() -> Settings:
     )
 
 
+def walk(seed: int) -> list[Candle]:
+    """Return the candles of a seeded walk: the past that opens a symbol, and the days of a life."""
+    chance, close, candles = random.Random(seed), 100.0, list[Candle]()
+    for minute in range(-WARMUP, MINUTES_MAX):
+        opened, close = close, close * (1 + chance.gauss(0, 0.002))
+        high, low = max(opened, close) * 1.0003, min(opened, close) * 0.9997
+        candles.append(Candle(START + minute * MINUTE, opened, high, low, close, 1.0))
+    return candles
+
+
 class Life:
     """One process after another on one ``state.db``; ``told`` hears what was made durable."""
 
     def __init__(self, state: Path, seed: int, told: Callable[[Mark], None]) -> None:
         self.state, self.told = state, told
-        self.chance = random.Random(seed)
-        self.minute, self.price, self.wall = 0, 100.0, START
+        self.candles = walk(seed)
+        self.minute, self.wall = 0, START
         self.pruned, self.snapshot = 0, 0
-        self.fills = 0
-        self.candles: list[Candle] = []
         self.todo: list[Dispatch] = []
 
     # -- one process -------------------------------------------------------------------------------
@@ -61,6 +70,7 @@ class Life:
         """Boot as the process does, up to a running bot."""
         self.booted = boot.open_state(self.state)
         self.writer = self.booted.writer
+        self.minute = max(0, (self.booted.world.at - START) // MINUTE)
         self.pruned = self.writer.seq - self._rows()
         self.snapshot = self.booted.snapshot_seq
         self.reactor = boot.build_reactor(self.booted, eager())
@@ -115,20 +125,16 @@ class Life:
     def now(self) -> int:
         return START + self.minute * MINUTE + 500
 
-    def candle(self, minute: int) -> Candle:
-        """Return the next candle of a seeded walk."""
-        opened, self.price = self.price, self.price * (1 + self.chance.gauss(0, 0.002))
-        high, low = max(opened, self.price) * 1.0003, min(opened, self.price) * 0.9997
-        candle = Candle(START + minute * MINUTE, opened, high, low, self.price, 1.0)
-        self.candles.append(candle)
-        return candle
+    @property
+    def candle(self) -> Candle:
+        """The newest closed candle."""
+        return self.candles[WARMUP + self.minute - 1]
 
     def live(self, minutes: int) -> None:
         """Live some minutes: a tick, a candle, and what the venue answers to orders."""
         for _ in range(minutes):
-            candle = self.candle(self.minute)
             self.minute += 1
-            at = self.now
+            at, candle = self.now, self.candle
             self.turn(e.Ticked(at=at - 1000, marks={SYMBOL: candle.close}))
             self.turn(
                 e.CandleClosed(at=at, symbol=SYMBOL, candle=candle, source="bybit"),
@@ -146,7 +152,7 @@ class Life:
                 case Submit() as order:
                     self.fill(delivered, order)
                 case Backfill(symbol, after):
-                    past = tuple(candle for candle in self.candles if candle.open_time > after)
+                    past = tuple(c for c in self.candles if after < c.open_time < at - MINUTE)
                     got = e.Backfilled(at=at, symbol=symbol, candles=past, source="bybit")
                     self.turn(delivered, got)
                 case Reconcile():
@@ -177,10 +183,9 @@ class Life:
 
     def filled(self, order: Submit, qty: Decimal, at: int) -> e.Filled:
         """Return one execution at the present price."""
-        self.fills += 1
-        price = Decimal(f"{self.price:.2f}")
+        price = Decimal(f"{self.candle.close:.2f}")
         fill = VenueFill(
-            f"f{self.fills}", order.order, order.symbol, order.side, qty, price, Decimal("0.1"), at
+            f"{order.order} {at}", order.order, order.symbol, order.side, qty, price, Decimal("0.1"), at
         )
         return e.Filled(at=at, fill=fill)
 
@@ -198,14 +203,12 @@ class Life:
                 expires_at=0,
             )
         )
-        self.turn(e.Ticked(at=self.now, marks={SYMBOL: self.price}))
+        self.turn(e.Ticked(at=self.now, marks={SYMBOL: self.candle.close}))
         self.settle()
 
 
 def first(life: Life) -> None:
     """The first process: warm-up, trades, commands, and what goes wrong on a normal day."""
-    for minute in range(-WARMUP, 0):
-        life.candle(minute)
     life.boot()
     life.live(6)
     life.save()
@@ -224,12 +227,13 @@ def first(life: Life) -> None:
 def second(life: Life) -> None:
     """The second process: recovery, a lost stream, the kill switch, a flood, and the end."""
     life.boot()
+    life.wall = START + 30 * DAY
     life.turn(e.StreamLost(at=life.now, stream="public", reason="closed"))
     life.turn(e.StreamUp(at=life.now, stream="public"))
     life.live(3)
     life.command("kill")
     life.command("rearm")
-    life.turn(*(e.Ticked(at=life.now + n, marks={SYMBOL: life.price}) for n in range(20)))
+    life.turn(*(e.Ticked(at=life.now + n, marks={SYMBOL: life.candle.close}) for n in range(20)))
     life.turn(e.FramesRefused(at=life.now, symbol=SYMBOL, count=3, reason="not JSON"))
     life.live(3)
     life.close()

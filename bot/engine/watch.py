@@ -1,0 +1,114 @@
+"""The watches: senses that a timer drives. Time, the venue's clock, the disk, and the HALT mark."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+from bot.core.effects import ClearHalt
+from bot.core.events import ClockJumped, Event, Halted, Panicked, StorageChecked, Ticked
+from bot.core.world import World
+from bot.edge.files import Halt, read_panic_lines, retire_panic_lines
+from bot.edge.host import free_mb
+from bot.edge.venues.bybit import Bybit
+from bot.edge.venues.frames import Marks
+from bot.engine.boot import Paths
+from bot.errors import Retryable
+
+CLOCK_EVERY_SECONDS = 10.0
+STORAGE_EVERY_SECONDS = 30.0
+HALT_EVERY_SECONDS = 1.0
+TICK_SECONDS_MIN = 0.1
+VENUE_PATIENCE_SECONDS = 3.0
+
+
+class Watch:
+    """Posts what the timers find. ``lost`` is told the name of a database file that was removed."""
+
+    def __init__(
+        self,
+        venue: Bybit,
+        halt: Halt,
+        marks: Marks,
+        paths: Paths,
+        *,
+        post: Callable[[Event], None],
+        world: Callable[[], World],
+        lost: Callable[[str], None],
+    ) -> None:
+        self.venue, self.halt, self.marks, self.paths = venue, halt, marks, paths
+        self.post, self.world, self.lost = post, world, lost
+
+    def senses(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """Yield each watch, to be run as a task until cancelled."""
+        yield self._ticking()
+        yield self._clock()
+        yield self._storage()
+        yield self._people()
+
+    async def _ticking(self) -> None:
+        """Post a tick each second of market time, at most ten a real second."""
+        clock = self.venue.clock
+        while True:
+            await asyncio.sleep(max(TICK_SECONDS_MIN, 1.0 / clock.rate))
+            self.post(Ticked(at=clock.now(), marks=self.marks.take()))
+
+    async def _clock(self) -> None:
+        while True:
+            await asyncio.sleep(CLOCK_EVERY_SECONDS)
+            await self.follow_clock()
+
+    async def follow_clock(self) -> None:
+        """Follow the venue's clock; a venue that does not answer in time is left for later."""
+        try:
+            async with asyncio.timeout(VENUE_PATIENCE_SECONDS):
+                jump = await self.venue.sync_clock()
+        except (Retryable, TimeoutError):
+            return
+        if jump:
+            self.post(ClockJumped(at=self.venue.clock.venue_ms(), by_ms=jump))
+
+    async def _storage(self) -> None:
+        """Measure the disk; see that nobody took the files away from under the process."""
+        while True:
+            await asyncio.sleep(STORAGE_EVERY_SECONDS)
+            free = free_mb(self.paths.folder)
+            self.post(StorageChecked(at=self.venue.clock.now(), free_mb=free))
+            name = orphaned(self.paths.state)
+            if name:
+                self.lost(name)
+
+    async def _people(self) -> None:
+        """Make a HALT mark a kill transition, and take in what ``bot panic`` did meanwhile."""
+        while True:
+            await asyncio.sleep(HALT_EVERY_SECONDS)
+            self.halt_seen()
+            lines = read_panic_lines(self.paths.panic)
+            if lines:
+                self.post(Panicked(at=self.venue.clock.now(), lines=lines[-200:]))
+                retire_panic_lines(self.paths.panic)
+
+    def halt_seen(self) -> None:
+        """Post the mark if it is set, the switch is armed, and no re-arm is clearing it."""
+        world = self.world()
+        clearing = any(isinstance(d.effect, ClearHalt) for d in world.deliveries.values())
+        if world.state("kill") != "ARMED" or clearing:
+            return
+        mark = self.halt.is_set()
+        if mark:
+            self.post(Halted(at=self.venue.clock.now(), who=mark[0], reason=mark[1]))
+
+
+def orphaned(state: Path) -> str | None:
+    """Return the name of a database file this process has open that was removed, or None."""
+    for entry in os.scandir("/proc/self/fd"):
+        try:
+            target = str(Path(entry.path).readlink())
+        except OSError:
+            continue
+        if target.startswith(str(state)) and target.endswith(" (deleted)"):
+            return target.removesuffix(" (deleted)")
+    return None

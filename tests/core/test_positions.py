@@ -1,0 +1,187 @@
+"""Positions: the sum of executions, each booked once; an open quantity is never without a stop."""
+
+from decimal import Decimal as D
+
+import pytest
+
+from bot.core.effects import Protect, Submit
+from bot.core.events import Filled
+from bot.core.facts import FillBooked, PositionMarked, TradeClosed
+from bot.core.values import OrderStatus, Side, VenueFill, VenuePosition
+from tests.given import (
+    BTC,
+    ETH,
+    T,
+    a_fill,
+    a_world,
+    connected,
+    entering,
+    go,
+    in_position,
+    measured,
+    reconciled,
+    reported,
+    stop_seen,
+    ticked,
+)
+
+BUY, SELL = Side.BUY, Side.SELL
+
+
+def filled(world, *fills):
+    return go(world, *(Filled(at=world.at, fill=fill) for fill in fills))
+
+
+def test_an_entry_goes_from_flat_over_opening_to_open():
+    told = entering(a_world())
+    assert told.world.state("position", BTC) == "OPENING"
+    world = in_position(a_world())
+    assert (world.state("position", BTC), world.positions[BTC].qty) == ("OPEN", D(20))
+
+
+def test_a_round_trip_is_booked_to_the_cent():
+    world = in_position(a_world(), fee=D("1.20"))
+    told = filled(world, a_fill(BTC, SELL, 20, "103.5", fee=D("1.242"), by="TakeProfit"))
+    (trade,) = told.noted(TradeClosed)
+    assert trade.pnl == D(70) - D("1.20") - D("1.242")
+    assert (trade.side, trade.qty, trade.entry, trade.exit) == (BUY, D(20), D(100), D("103.5"))
+    assert told.world.account.cash == D(100_000) + trade.pnl
+    assert told.world.state("position", BTC) == "FLAT"
+    assert told.reason("position") == "closed by TakeProfit"
+    assert told.world.positions[BTC].stop is None
+
+
+def test_an_execution_is_booked_once_however_often_it_is_told():
+    fill = a_fill(BTC, BUY, 3, 100, fee=D(1))
+    world = a_world()
+    told = filled(world, fill, fill)
+    told = go(told.world, reconciled(told.world, 99_999, fills=(fill,)))
+    assert told.noted(FillBooked) == []
+    world = filled(world, fill, fill).world
+    assert (world.positions[BTC].qty, world.account.cash) == (D(3), D(99_999))
+
+
+def test_a_larger_position_has_the_average_price_and_a_smaller_one_keeps_it():
+    world = filled(a_world(), a_fill(qty=1, price=100), a_fill(qty=3, price=104)).world
+    assert world.positions[BTC].avg == D(103)
+    world = filled(world, a_fill(side=SELL, qty=2, price=105)).world
+    assert (world.positions[BTC].avg, world.positions[BTC].qty) == (D(103), D(2))
+    assert world.account.cash == D(100_000) + 2 * (105 - 103)
+
+
+@pytest.mark.parametrize("side", [BUY, SELL])
+def test_a_fill_through_zero_closes_one_trade_and_opens_the_other_way(side):
+    world = filled(a_world(), a_fill(side=side, qty=2, price=100)).world
+    told = filled(world, a_fill(side=side.opposite, qty=5, price=110, fee=D(1)))
+    position = told.world.positions[BTC]
+    assert (position.qty, position.avg) == (-3 * side.sign, D(110))
+    assert told.noted(TradeClosed)[0].pnl == 20 * side.sign - 1
+    assert position.stop is None, "the old bracket is on the wrong side"
+    protect = go(told.world, ticked(told.world, 3)).effects(Protect)
+    assert len(protect) == 1, "it is protected at once"
+
+
+def test_an_entry_that_ended_without_a_fill_leaves_nothing_behind():
+    world = entering(a_world()).world
+    (order,) = world.orders
+    world = go(world, reported(world, order, OrderStatus.CANCELED)).world
+    told = go(world, ticked(world))
+    assert told.world.state("position", BTC) == "FLAT"
+    assert told.reason("position") == "the entry ended without a fill"
+    assert told.world.positions[BTC].stop is None
+
+
+def test_an_exit_that_ends_with_a_rest_is_open_again():
+    world = in_position(a_world())
+    told = go(world, measured(world, up=False, cross_age=0))
+    (exit_,) = told.effects(Submit)
+    assert (exit_.reduce_only, exit_.side, exit_.qty) == (True, SELL, D(20))
+    assert told.world.state("position", BTC) == "CLOSING"
+    world = filled(told.world, a_fill(side=SELL, qty=5, order=exit_.order)).world
+    world = go(world, reported(world, exit_.order, OrderStatus.CANCELED, filled=D(5))).world
+    told = go(world, ticked(world))
+    assert told.world.state("position", BTC) == "OPEN"
+    assert told.reason("position") == "the exit ended with a rest still open"
+
+
+def test_a_stop_that_the_venue_does_not_hold_is_asked_for_within_seconds_until_it_is_held():
+    world = in_position(a_world())
+    world = go(world, stop_seen(world, stop=None)).world
+    asked = []
+    for _ in range(7):
+        told = go(world, ticked(world))
+        world, asked = told.world, asked + told.effects(Protect)
+    assert len(asked) == 3, "every two seconds"
+    assert {p.stop for p in asked} == {world.positions[BTC].stop}
+    world = go(world, stop_seen(world)).world
+    assert not go(world, ticked(world, 5)).effects(Protect)
+
+
+def test_another_stop_at_the_venue_is_not_ours():
+    world = in_position(a_world())
+    wanted = world.positions[BTC].stop
+    world = go(world, stop_seen(world, stop=wanted - 1)).world
+    assert (world.positions[BTC].stop, world.positions[BTC].stop_held) == (wanted, False)
+
+
+@pytest.mark.parametrize(("qty", "stop"), [(D(5), D(98)), (D(-5), D(102))])
+def test_a_stranger_is_taken_over_and_protected_2_percent_away(qty, stop):
+    world = a_world()
+    row = VenuePosition(BTC, qty, D(100))
+    told = go(world, reconciled(world, positions=(row,)))
+    assert told.world.state("position", BTC) == "OPEN"
+    told = go(told.world, ticked(told.world, 2))
+    assert told.effects(Protect)[0].stop == stop
+
+
+def test_a_strangers_own_stop_is_kept():
+    world = a_world()
+    row = VenuePosition(BTC, D(5), D(100), D(91), D(120))
+    world = go(world, reconciled(world, positions=(row,))).world
+    assert (world.positions[BTC].stop, world.positions[BTC].take) == (D(91), D(120))
+    assert not go(world, ticked(world, 5)).effects(Protect)
+
+
+def test_what_the_venue_no_longer_has_is_flat():
+    world = in_position(a_world())
+    told = go(world, reconciled(world, 100_000))
+    assert told.world.positions[BTC].qty == 0
+    assert told.reason("position") == "closed by seen at the venue"
+
+
+def test_an_account_that_moved_while_it_was_read_is_read_again():
+    world = in_position(a_world())
+    old = reconciled(world, 5, as_of=world.account.fills_since - 1)
+    told = go(world, old)
+    assert told.world.account.cash == world.account.cash
+    assert told.world.positions[BTC].qty == world.positions[BTC].qty
+    assert [type(d.effect).__name__ for d in told.dispatches] == ["Reconcile"]
+
+
+def test_every_change_leaves_a_row():
+    world = in_position(a_world())
+    told = filled(world, a_fill(side=SELL, qty=20))
+    assert [(m.symbol, m.qty) for m in told.noted(PositionMarked)] == [(BTC, D(0))]
+
+
+def test_old_news_of_a_closed_position_is_no_position():
+    world = in_position(a_world())
+    news = stop_seen(world)
+    world = filled(world, a_fill(side=SELL, qty=20)).world
+    world = go(world, news).world
+    assert (world.positions[BTC].stop, world.positions[BTC].stop_held) == (None, False)
+
+
+def test_a_symbol_that_is_no_longer_listed_is_still_protected():
+    world = a_world()
+    world = go(world, reconciled(world, positions=(VenuePosition(BTC, D(5), D(100)),))).world
+    relisted = go(world, connected(world.at, (ETH,))).world
+    assert go(relisted, ticked(relisted, 5)).effects(Protect)
+
+
+@pytest.mark.parametrize(
+    ("qty", "price"), [("0", "1"), ("-1", "1"), ("1", "0"), ("NaN", "1"), ("1", "Infinity")]
+)
+def test_an_execution_that_cannot_be_true_cannot_be_built(qty, price):
+    with pytest.raises(ValueError, match="expected a fill of finite size and price"):
+        VenueFill("f", "", BTC, BUY, D(qty), D(price), D(0), T)

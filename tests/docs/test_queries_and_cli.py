@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.desk.catalogue import ANSWERS, VIEWS, markdown
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_docs_queries_is_what_the_catalogue_says():
+    found = (ROOT / "docs" / "queries.md").read_text()
+    assert found == markdown(), "write it anew: bot.desk.catalogue.markdown()"
+
+
+def test_the_three_questions_of_the_audit_trail_are_documented():
+    asked = [answer.question for answer in ANSWERS[:3]]
+    assert asked == [
+        "How often was the guard REDUCED last week, and why?",
+        "Every operator action with name and reason",
+        "The equity curve by day",
+    ]
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=lambda view: view.name)
+def test_every_view_has_a_question_and_a_meaning_for_each_column(view):
+    assert view.question.endswith("?")
+    assert all(view.columns.values())
+
+
+def documented(page):
+    """Yield the words after ``python -m bot`` in code of a page."""
+    for line in re.findall(r"python -m bot((?: [a-z][a-z-]*)+)", page.read_text()):
+        yield line.split()
+
+
+PAGES = [path for path in (ROOT / "README.md", ROOT / "docs" / "cli.md") if path.exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_a_page_names_has_help(page):
+    known = set()
+    for words in documented(page):
+        command = words[: 2 if words[0] in ("audit", "config") else 1]
+        known.add(tuple(command))
+    for command in sorted(known):
+        ran = subprocess.run(
+            [sys.executable, "-m", "bot", *command, "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, f"{page.name}: python -m bot {' '.join(command)}: {ran.stderr}"
+
+
+def test_every_command_is_in_docs_cli():
+    from bot.cli.app import bot
+
+    text = (ROOT / "docs" / "cli.md").read_text()
+    for name in bot.commands:
+        assert f"`{name}" in text
