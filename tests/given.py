@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal as D
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
@@ -40,6 +40,7 @@ from bot.core.world import Closed, World
 T = 1_700_000_000_000 // 60_000 * 60_000
 """A whole minute at which every test's time begins."""
 MINUTE = 60_000
+D = Decimal
 BTC, ETH, SOL = "BTCUSDT", "ETHUSDT", "SOLUSDT"
 _numbers = count(1)
 
@@ -161,7 +162,9 @@ def candles(number: int, last: int = T - MINUTE, close: float = 100.0) -> tuple[
 
 def backfilled(symbol: str = BTC, at: int = T + 2, found: tuple[Candle, ...] | None = None):
     """Candles that were asked for; a few up to the newest unless said."""
-    return Backfilled(at=at, symbol=symbol, candles=candles(3) if found is None else found, source="t")
+    return Backfilled(
+        at=at, symbol=symbol, candles=candles(3) if found is None else found, source="t"
+    )
 
 
 def ticked(world: World, seconds: float = 1, /, **marks: float) -> Ticked:

@@ -30,7 +30,7 @@ from bot.core.facts import Fact, PositionMarked
 from bot.core.guard import GUARD
 from bot.core.holds import HOLD
 from bot.core.killswitch import KILL
-from bot.core.machine import Step, Table
+from bot.core.machine import Instance, Step, Table
 from bot.core.storage import STORAGE
 from bot.core.turn import Dispatch, Question, Turn
 from bot.core.world import ACCOUNT, World
@@ -132,6 +132,11 @@ def turn_back(turn: Turn, at: int) -> None:
     turn.set(
         at=at,
         account=replace(world.account, **times),
+        runs={
+            k: replace(r, deadline=min(r.deadline, at + runs.grace_ms(world, r.verb)))
+            for k, r in world.runs.items()
+        },
+        machines={**world.machines, "process": _since_capped(world.machines["process"], at)},
         positions={
             s: replace(p, naked_since=min(p.naked_since, at), asked_at=min(p.asked_at, at))
             for s, p in world.positions.items()
@@ -151,6 +156,10 @@ def turn_back(turn: Turn, at: int) -> None:
             for s, f in world.feeds.items()
         },
     )
+
+
+def _since_capped(instances: dict[str, Instance], at: int) -> dict[str, Instance]:
+    return {key: replace(i, since=min(i.since, at)) for key, i in instances.items()}
 
 
 def storage_checked(turn: Turn, event: events.StorageChecked) -> None:

@@ -134,8 +134,11 @@ def due_again(turn: Turn, event: Ticked) -> None:
 
 
 def redeliver(turn: Turn, event: Recovered) -> None:
-    """After a start: what was pending is handed out again, but no order."""
+    """After a start: what the dead process left pending is handed out again, but no order."""
+    before = event.snapshot_seq + event.tail
     for key, delivery in list(turn.world.deliveries.items()):
+        if int(key.partition("-")[0]) > before:
+            continue  # decided by this very start, and on its way
         if turn.fire(DELIVERY, event, key) is not None:
             turn.put("deliveries", key, None)
         elif turn.world.state("delivery", key) == PENDING:

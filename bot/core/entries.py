@@ -159,7 +159,7 @@ def _size_reasons(world: World, plan: Plan) -> Iterator[str]:
     gross = gross_exposure(world) + notional
     if not gross <= world.account.equity * Decimal(str(risk.leverage_max)):
         yield f"gross exposure {gross:.2f} over {risk.leverage_max:g} × equity"
-    good = plan.stop < Decimal(str(plan.mark)) < plan.take
+    good = ZERO < plan.stop < Decimal(str(plan.mark)) < plan.take
     if plan.signal.side is Side.SELL:
         good = ZERO < plan.take < Decimal(str(plan.mark)) < plan.stop
     if not good:

@@ -283,7 +283,8 @@ def fallback_stop(world: World, symbol: str) -> Decimal:
     """Return a stop 2 % from the entry, for a position whose own bracket is not known."""
     position = world.positions[symbol]
     distance = Decimal("0.98") if position.qty > 0 else Decimal("1.02")
-    return world.instruments[symbol].round_price(float(position.avg * distance))
+    instrument = world.instruments[symbol]
+    return max(instrument.round_price(float(position.avg * distance)), instrument.tick)
 
 
 def exit_side(position: Position) -> Side:

@@ -337,7 +337,6 @@ def command(turn: Turn, event: Commanded) -> None:
     if step is None or step.dest != APPROVED:
         return
     verb = VERBS[event.verb]
-    deadline = turn.world.at + turn.world.real_ms(verb.within_seconds)
     run = Run(
         event.verb,
         event.args,
@@ -345,13 +344,18 @@ def command(turn: Turn, event: Commanded) -> None:
         event.identity,
         event.reason,
         turn.world.at,
-        deadline,
+        turn.world.at + grace_ms(turn.world, event.verb),
     )
     turn.put("runs", event.id, run)
     turn.fire(RUN, event, event.id)
     verb.act(turn, event)
     turn.fire(RUN, event, event.id)
     _finish(turn, event, event.id)
+
+
+def grace_ms(world: World, verb: str) -> int:
+    """Return how long a command may take to show, market ms."""
+    return world.real_ms(VERBS[verb].within_seconds)
 
 
 def tick(turn: Turn, event: Ticked) -> None:

@@ -30,6 +30,7 @@ SQL_CHARACTERS_MAX = 100_000
 _OK, _DENY = 0, 1
 _READ, _SELECT, _FUNCTION, _RECURSIVE = 20, 21, 31, 33
 _ALLOWED = frozenset((_READ, _SELECT, _FUNCTION, _RECURSIVE))
+_NAMES = {9: "DELETE", 18: "INSERT", 19: "PRAGMA", 22: "BEGIN", 23: "UPDATE", 24: "ATTACH"}
 _FORBIDDEN_FUNCTIONS = frozenset(
     (
         "load_extension",
@@ -98,7 +99,7 @@ def _fence(connection: Connection, limits: Limits) -> list[str]:
         table = action == _READ and str(first).lower() in _FORBIDDEN_FUNCTIONS
         if action in _ALLOWED and not function and not table:
             return _OK
-        denied.append(str(second) if function else f"SQLite action {action}")
+        denied.append(str(second) if function else _NAMES.get(action, f"SQLite action {action}"))
         return _DENY
 
     deadline = seconds() + limits.seconds
@@ -117,7 +118,7 @@ def _fetch(connection: Connection, sql: str, limits: Limits, denied: list[str]) 
         raise Refused(needed) from None
     except (DriverError, connection.Warning, ValueError) as error:
         if denied:
-            raise Refused(f"a query may only read; found {denied[0]}: {error}") from error
+            raise Refused(f"a query may only read; found {denied[0]}") from error
         if "interrupted" in str(error):
             raise Retryable(f"cut after {limits.seconds:g} s; ask for less") from error
         raise BadQuery(f"{error}") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,16 @@ PRAGMAS = (
     "PRAGMA journal_size_limit=67108864",
     "PRAGMA trusted_schema=OFF",
 )
+
+
+def only_library() -> None:
+    """Make ``import sqlite3`` mean this driver, and pandas absent, for every library loaded later.
+
+    Two SQLite libraries on one file lose committed rows; pandas costs the bot 60 MB for nothing.
+    """
+    sys.modules["sqlite3"] = sys.modules["pysqlite3"]
+    sys.modules["sqlite3.dbapi2"] = sqlite3
+    sys.modules["pandas"] = None  # type: ignore[assignment]
 
 
 def why_affected(version: tuple[int, int, int]) -> str | None:

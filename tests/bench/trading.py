@@ -15,9 +15,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from bot.__main__ import one_sqlite
+from bot.store.database import only_library
 
-one_sqlite()
+only_library()
 
 from msgspec.structs import replace  # noqa: E402
 

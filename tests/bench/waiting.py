@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bot.__main__ import one_sqlite
+from bot.store.database import only_library
 
-one_sqlite()
+only_library()
 
 from bot.core.events import Delivered, Event, StorageChecked  # noqa: E402
 from tests.bench.figures import middle  # noqa: E402

@@ -161,7 +161,11 @@ def test_status_after_a_stop_says_why_nothing_is_traded(bot):
 
 
 def test_text_of_others_neither_moves_the_cursor_nor_is_markup(bot):
-    for command in (("query", "operator_actions"), ("tail", "-n", "200"), ("query", "kill_history")):
+    for command in (
+        ("query", "operator_actions"),
+        ("tail", "-n", "200"),
+        ("query", "kill_history"),
+    ):
         found = bot(*command).out
         assert "drill \ufffd[31m[bold]" in found
         assert "\x1b" not in found
@@ -199,7 +203,9 @@ def test_query_gives_csv_and_says_what_it_cut(bot):
     header, row = csv.reader(io.StringIO(ran.out))
     assert header == list(VIEWS["daily_pnl"].columns)
     assert row[:3] == ["2023-11-14", "6", "2"]
-    many = "with recursive c(x) as (select 1 union all select x+1 from c limit 10001) select x from c"
+    many = (
+        "with recursive c(x) as (select 1 union all select x+1 from c limit 10001) select x from c"
+    )
     cut = bot("query", many, "--json")
     assert (len(cut.data["rows"]), cut.data["cut"]) == (10_000, "cut after 10,000 rows")
 

@@ -73,7 +73,9 @@ def test_a_missing_database_is_made_from_the_backup(bot):
     bot.state.unlink()
     (bot.folder / "HALT").unlink()
     done = bot("restore", file, "--reason", "lost", "--json")
-    assert (done.code, done.data["kept"]) == (0, [])
+    assert done.code == 0, done.err
+    assert all(name.endswith(("-wal", "-shm")) for name in done.data["kept"]), "of what was lost"
+    assert bot("audit", "verify").code == 0
     assert not bot("status", "--json").data["halt"]["set"], "the mark is made, clear"
 
 

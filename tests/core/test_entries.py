@@ -1,7 +1,5 @@
 """Entries: every question that refuses answers with its numbers; size is a fixed, guarded fraction."""
 
-from decimal import Decimal as D
-
 import pytest
 
 from bot.core.effects import Submit
@@ -13,6 +11,7 @@ from tests.given import (
     BTC,
     ETH,
     MINUTE,
+    D,
     a_world,
     an_instrument,
     but,
@@ -38,15 +37,20 @@ def reviewed(world, equity):
     return but(world, account=but(world.account, equity=D(equity)))
 
 
-@pytest.mark.parametrize(("name", "qty"), [("conservative", 10), ("moderate", 20), ("aggressive", 30)])
+@pytest.mark.parametrize(
+    ("name", "qty"), [("conservative", 10), ("moderate", 20), ("aggressive", 30)]
+)
 def test_the_size_is_1_2_or_3_percent_of_equity(name, qty):
     assert entering(a_world(settings=profile(name))).effects(Submit)[0].qty == D(qty)
 
 
 @pytest.mark.parametrize(
-    ("up", "side", "stop", "take"), [(True, "Buy", "98.0", "103.0"), (False, "Sell", "102.0", "97.0")]
+    ("up", "side", "stop", "take"),
+    [(True, "Buy", "98.0", "103.0"), (False, "Sell", "102.0", "97.0")],
 )
-def test_the_bracket_is_2_atr_below_and_3_atr_above_and_travels_with_the_entry(up, side, stop, take):
+def test_the_bracket_is_2_atr_below_and_3_atr_above_and_travels_with_the_entry(
+    up, side, stop, take
+):
     (entry,) = entering(a_world(), up=up).effects(Submit)
     assert (entry.side.value, str(entry.stop), str(entry.take)) == (side, stop, take)
     assert not entry.reduce_only
@@ -81,7 +85,11 @@ def test_the_quantity_is_rounded_down_to_the_lot():
         (reviewed(a_world(), -5), {}, "expected a mark and equity above 0, found 100 and -5"),
         (but(a_world(), marks={}), {}, "expected a mark and equity above 0, found 0 and"),
         (
-            a_world(settings=tuned(risk__size_max=0.001, risk__base_size=0.001, risk__leverage_max=0.0001)),
+            a_world(
+                settings=tuned(
+                    risk__size_max=0.001, risk__base_size=0.001, risk__leverage_max=0.0001
+                )
+            ),
             {},
             "gross exposure 100.00 over 0.0001 × equity",
         ),
@@ -144,7 +152,10 @@ def test_no_signal_without_movement_trend_or_a_young_cross():
     world, limits = a_world(), a_world().settings.strategy
     assert trend(measured(world, atr=0.0), limits) == "ATR is 0: nothing moves"
     assert trend(measured(world, atr=float("nan")), limits) == "ATR is 0: nothing moves"
-    assert trend(measured(world, cross_age=16), limits) == "the last EMA cross is 16 candles old, limit 15"
+    assert (
+        trend(measured(world, cross_age=16), limits)
+        == "the last EMA cross is 16 candles old, limit 15"
+    )
     assert trend(measured(world, adx=24.9), limits) == "ADX 24.9 under 25"
     assert trend(measured(world, adx=float("nan")), limits) == "ADX nan under 25"
     assert isinstance(trend(measured(world), limits), Signal)
@@ -156,7 +167,10 @@ def test_confidence_grows_with_adx_from_a_half_to_one():
 
 def test_a_cross_against_the_position_closes_it_and_one_with_it_does_not():
     world = in_position(a_world())
-    assert against(measured(world, up=False, cross_age=0), 1) == "EMA crossed down against the position"
+    assert (
+        against(measured(world, up=False, cross_age=0), 1)
+        == "EMA crossed down against the position"
+    )
     assert against(measured(world, up=False, cross_age=0), -1) is None
     assert against(measured(world, up=False, cross_age=1), 1) is None
     told = go(world, measured(world, up=False, cross_age=0))

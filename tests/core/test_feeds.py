@@ -222,7 +222,14 @@ def test_a_mark_that_cannot_be_true_is_not_used(bad):
     ],
 )
 def test_a_candle_that_cannot_be_true_cannot_be_built(changes):
-    fields = {"open_time": T, "open": 100.0, "high": 100.1, "low": 99.9, "close": 100.0, "volume": 1.0}
+    fields = {
+        "open_time": T,
+        "open": 100.0,
+        "high": 100.1,
+        "low": 99.9,
+        "close": 100.0,
+        "volume": 1.0,
+    }
     Candle(**fields)
     with pytest.raises(ValueError, match="expected"):
         Candle(**{**fields, **changes})

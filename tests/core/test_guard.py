@@ -1,7 +1,5 @@
 """The guard: reduces, pauses, and comes back at the lines of the mission, with hysteresis."""
 
-from decimal import Decimal as D
-
 import pytest
 
 from bot.core.effects import Cancel, Notify, Submit
@@ -11,6 +9,7 @@ from bot.core.permission import entry_level
 from bot.core.settings import PROFILES, profile
 from tests.given import (
     BTC,
+    D,
     a_world,
     but,
     commanded,
@@ -37,7 +36,13 @@ def judged(wins, losses, *, equity=100_000, settings=None, state="NORMAL"):
 
 @pytest.mark.parametrize(
     ("wins", "losses", "expected"),
-    [(8, 12, "NORMAL"), (7, 13, "REDUCED"), (6, 14, "REDUCED"), (5, 15, "PAUSED"), (0, 4, "NORMAL")],
+    [
+        (8, 12, "NORMAL"),
+        (7, 13, "REDUCED"),
+        (6, 14, "REDUCED"),
+        (5, 15, "PAUSED"),
+        (0, 4, "NORMAL"),
+    ],
 )
 def test_win_rate_under_40_percent_reduces_and_under_30_percent_pauses(wins, losses, expected):
     assert judged(wins, losses).world.state("guard") == expected
@@ -174,4 +179,9 @@ def test_each_line_can_be_configured():
     strict = tuned(guard__reduced_win_rate=0.6, guard__paused_win_rate=0.5)
     assert judged(11, 9, settings=strict).world.state("guard") == "REDUCED"
     assert judged(9, 11, settings=strict).world.state("guard") == "PAUSED"
-    assert judged(0, 0, equity=98_900, settings=tuned(guard__reduced_drawdown=0.01)).world.state("guard") == "REDUCED"
+    assert (
+        judged(0, 0, equity=98_900, settings=tuned(guard__reduced_drawdown=0.01)).world.state(
+            "guard"
+        )
+        == "REDUCED"
+    )

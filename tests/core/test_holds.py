@@ -64,7 +64,10 @@ def test_only_a_named_person_whom_the_kernel_knows_releases():
 
 def test_a_release_of_what_is_not_held_is_refused_with_a_sentence():
     world = a_world()
-    assert go(world, commanded(world, "release")).reason("run") == "hold account must be HELD, it is FREE"
+    assert (
+        go(world, commanded(world, "release")).reason("run")
+        == "hold account must be HELD, it is FREE"
+    )
     told = go(world, commanded(world, "hold"), commanded(world, "hold"))
     assert told.reason("run") == "hold account is HELD already"
 

@@ -1,7 +1,5 @@
 """The kill switch: trips at its limits, latches, and is re-armed only by a named person with a reason."""
 
-from decimal import Decimal as D
-
 import pytest
 
 from bot.core.effects import Cancel, ClearHalt, Notify, Submit
@@ -14,6 +12,7 @@ from bot.core.settings import PROFILES, profile
 from tests.given import (
     BTC,
     ETH,
+    D,
     a_fill,
     a_world,
     but,
@@ -219,4 +218,6 @@ def test_a_tick_before_the_review_is_due_judges_nothing():
     world = with_money(a_world(), 50_000)
     world = but(world, account=but(world.account, reviewed_at=world.at))
     assert not go(world, Ticked(at=world.at + 14_999, marks={BTC: 100.0})).steps
-    assert go(world, Ticked(at=world.at + 15_000, marks={BTC: 100.0})).world.state("kill") != "ARMED"
+    assert (
+        go(world, Ticked(at=world.at + 15_000, marks={BTC: 100.0})).world.state("kill") != "ARMED"
+    )

@@ -57,7 +57,12 @@ def test_the_usual_life_is_sent_open_partial_filled():
         reported(world, order, OrderStatus.PARTIAL, filled=5),
         reported(world, order, OrderStatus.FILLED),
     )
-    assert [s.dest for s in told.steps if s.machine == "order"] == ["SENT", "OPEN", "PARTIAL", "FILLED"]
+    assert [s.dest for s in told.steps if s.machine == "order"] == [
+        "SENT",
+        "OPEN",
+        "PARTIAL",
+        "FILLED",
+    ]
     assert told.steps[0].reason == "acknowledged as v9"
     assert told.world.orders == {}
 
@@ -66,7 +71,11 @@ def test_the_usual_life_is_sent_open_partial_filled():
     ("event", "end", "why"),
     [
         (lambda o: NotSent(at=0, order=o, reason="no route"), "EXPIRED", "no route"),
-        (lambda o: Rejected(at=0, order=o, code=110007, reason="margin"), "REJECTED", "110007: margin"),
+        (
+            lambda o: Rejected(at=0, order=o, code=110007, reason="margin"),
+            "REJECTED",
+            "110007: margin",
+        ),
         (lambda o: Absent(at=0, order=o, reason="never there"), "LOST", "never there"),
         (
             lambda o: OrderReported(at=0, row=a_row(o, OrderStatus.CANCELED, reason="by user")),
@@ -133,7 +142,7 @@ def test_silence_is_asked_about_in_people_time():
 
 def test_a_crash_leaves_what_may_be_on_the_wire_unknown_and_asks():
     world, order = on_its_way()
-    told = go(world, started(world.at), Recovered(at=world.at, snapshot_seq=1, tail=2))
+    told = go(world, started(world.at), Recovered(at=world.at, snapshot_seq=0, tail=world.seq))
     assert told.world.state("order", order) == "UNKNOWN"
     assert [i.order for i in told.effects(Inquire)] == [order]
     assert not told.effects(Submit), "an order is never sent by two processes"

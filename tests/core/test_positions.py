@@ -1,7 +1,5 @@
 """Positions: the sum of executions, each booked once; an open quantity is never without a stop."""
 
-from decimal import Decimal as D
-
 import pytest
 
 from bot.core.effects import Protect, Submit
@@ -11,6 +9,7 @@ from bot.core.values import OrderStatus, Side, VenueFill, VenuePosition
 from tests.given import (
     BTC,
     ETH,
+    D,
     T,
     a_fill,
     a_world,

@@ -81,9 +81,7 @@ class Story:
         self.connection = open_writer(path)
         migrate(self.connection, 1)
         self.oracle = Script()
-        self.reactor = Reactor(
-            Writer(self.connection), World(), self.oracle, wall=lambda: MIDNIGHT
-        )
+        self.reactor = Reactor(Writer(self.connection), World(), self.oracle, wall=lambda: MIDNIGHT)
         self.at, self.fills, self.runs = START, 0, 0
 
     def say(self, *events):

@@ -138,9 +138,7 @@ def test_every_view_of_the_database_is_documented(state):
 
 def test_how_often_was_the_guard_reduced_last_week_and_why(state):
     found = query.run(state, ANSWERS[0].sql, HERE)
-    assert found.rows == (
-        ("2023-11-14 23:46:20", "win rate 33% under 40% over 6 trades", None),
-    )
+    assert found.rows == (("2023-11-14 23:46:20", "win rate 33% under 40% over 6 trades", None),)
 
 
 def test_every_operator_action_with_name_and_reason(state):

@@ -155,7 +155,9 @@ def test_a_halt_mark_that_is_missing_counts_as_set(state):
     assert files.halt(state).set
 
 
-@pytest.mark.parametrize("body", [b"", b"\0" * 100, b'{"pid":1', b"[1]", b'{"pid":"x","wall_ms":1}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"\0" * 100, b'{"pid":1', b"[1]", b'{"pid":"x","wall_ms":1}']
+)
 def test_a_torn_heartbeat_is_none(state, body):
     Path(f"{state}.heartbeat").write_bytes(body)
     assert files.heartbeat(state) is None

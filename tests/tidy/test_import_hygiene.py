@@ -15,6 +15,7 @@ FOREIGN = ["pandas", "sklearn", "xgboost", "lightgbm", "textual", "pyarrow", "sc
 PROBE = """
 import json, re, sys
 from pathlib import Path
+from bot.store.database import only_library; only_library()
 import bot.__main__, bot.engine.service
 loaded = [name for name in json.loads(sys.argv[1]) if sys.modules.get(name) is not None]
 maps = Path("/proc/self/maps").read_text() if Path("/proc/self/maps").exists() else ""

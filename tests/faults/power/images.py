@@ -7,7 +7,7 @@ what it asks of a disk (a sector is whole or garbage, a synced byte stays) and n
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -65,12 +65,15 @@ Files = dict[str, bytes]
 class Mode(StrEnum):
     """What becomes of operations that were not synced."""
 
-    DROP = "drop"  # none reached the disk, names neither
+    DROP = "drop"  # no content reached the disk
     KEEP = "keep"  # all did
     PREFIX = "prefix"  # those before some instant did
     SUBSET = "subset"  # some did
     TORN = "torn"  # some sectors did, a few as garbage
-    UNDONE = "undone"  # contents did, names did not: what was unlinked is there again
+    UNDONE = "undone"  # no name did: what was unlinked is there again
+
+
+Keeper = Callable[[int, Write | Truncate], Iterable[Write | Truncate]]
 
 
 class File:
@@ -117,9 +120,9 @@ class Disk:
         return found
 
     def _names(self, mode: Mode, chance: random.Random) -> dict[str, File]:
-        if mode in (Mode.DROP, Mode.UNDONE):
+        if mode is Mode.UNDONE:
             return self.durable_names
-        if mode in (Mode.KEEP, Mode.PREFIX):
+        if mode not in (Mode.SUBSET, Mode.TORN):
             return self.names
         choices = {
             name: chance.choice((self.names, self.durable_names)).get(name)
@@ -127,11 +130,12 @@ class Disk:
         }
         return {name: file for name, file in choices.items() if file is not None}
 
-    def _keeper(self, mode: Mode, chance: random.Random):
+    def _keeper(self, mode: Mode, chance: random.Random) -> Keeper:
         """Return the function that says what of a change survives."""
         times = [at for file in self.names.values() for at, _ in file.pending]
         until = chance.choice([0, *times])
         odds = chance.choice((0.3, 0.5, 0.8, 1.0))
+        whole = chance.random() < 0.5
 
         def keep(at: int, change: Write | Truncate) -> Iterable[Write | Truncate]:
             if mode is Mode.TORN and isinstance(change, Write):
@@ -141,8 +145,10 @@ class Disk:
                 Mode.PREFIX: at <= until,
                 Mode.SUBSET: chance.random() < 0.5,
                 Mode.TORN: chance.random() < odds,
+                Mode.KEEP: True,
+                Mode.UNDONE: whole,
             }
-            return [change] if kept.get(mode, True) else []
+            return [change] if kept[mode] else []
 
         return keep
 

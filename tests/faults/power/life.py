@@ -210,7 +210,7 @@ class Life:
 def first(life: Life) -> None:
     """The first process: warm-up, trades, commands, and what goes wrong on a normal day."""
     life.boot()
-    life.live(6)
+    life.live(8)
     life.save()
     for verb in ("hold", "release", "reduce"):
         life.command(verb)
@@ -235,5 +235,5 @@ def second(life: Life) -> None:
     life.command("rearm")
     life.turn(*(e.Ticked(at=life.now + n, marks={SYMBOL: life.candle.close}) for n in range(20)))
     life.turn(e.FramesRefused(at=life.now, symbol=SYMBOL, count=3, reason="not JSON"))
-    life.live(3)
+    life.live(14)
     life.close()

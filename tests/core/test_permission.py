@@ -1,0 +1,76 @@
+"""Permission: an entry may do the minimum over all machines; protection is never lowered further."""
+
+import pytest
+
+from bot.core.decide import TABLES
+from bot.core.machine import Instance, Level
+from bot.core.permission import entry_level, exit_level, lowered
+from bot.core.world import World
+from tests.given import BTC, a_world, but, commanded, go
+
+ACCOUNT_WIDE = ("process", "kill", "hold", "guard", "storage")
+PER_SYMBOL = ("kill", "hold", "feed")
+
+
+def standing(world, machine, state, key="account"):
+    """Return the world with one machine put into a state."""
+    instance = Instance(state, 1, 0, "because")
+    machines = {**world.machines, machine: {**world.machines.get(machine, {}), key: instance}}
+    return but(world, machines=machines)
+
+
+def test_a_running_world_allows_everything_and_has_nothing_to_say():
+    assert entry_level(a_world(), BTC) == Level.FULL
+    assert lowered(a_world(), BTC) == []
+
+
+CASES = [
+    (table, state, key)
+    for table in TABLES
+    for key, names in (("account", ACCOUNT_WIDE), (BTC, PER_SYMBOL))
+    if table.name in names
+    for state in table.states
+]
+
+
+@pytest.mark.parametrize(("table", "state", "key"), CASES, ids=lambda v: str(getattr(v, "name", v)))
+def test_every_state_of_every_machine_lowers_as_its_table_says(table, state, key):
+    world = standing(a_world(), table.name, state, key)
+    expected = table.lowers.get(state, Level.FULL)
+    assert entry_level(world, BTC) == expected
+    if expected < Level.FULL:
+        assert lowered(world, BTC) == [(expected, f"{table.name} {key} is {state}: because")]
+    assert exit_level(world) >= Level.REDUCE_ONLY
+
+
+def test_the_minimum_counts_and_every_reason_is_told():
+    world = standing(standing(a_world(), "guard", "REDUCED"), "hold", "HELD", BTC)
+    assert entry_level(world, BTC) == Level.REDUCE_ONLY
+    assert [reason for _, reason in lowered(world, BTC)] == [
+        f"hold {BTC} is HELD: because",
+        "guard account is REDUCED: because",
+    ]
+    assert entry_level(world) == Level.REDUCED, "the account itself is not held"
+
+
+def test_a_state_that_the_code_no_longer_knows_lowers_and_says_so():
+    world = standing(a_world(), "guard", "DREAMING")
+    assert lowered(world, BTC) == [
+        (Level.REDUCE_ONLY, "guard account is in the unknown state DREAMING")
+    ]
+
+
+def test_before_anything_is_born_nothing_is_allowed_but_exits():
+    assert entry_level(World(), BTC) == Level.REDUCE_ONLY
+    assert exit_level(World()) == Level.REDUCE_ONLY
+    reasons = [reason for _, reason in lowered(World(), BTC)]
+    assert "process account is not born yet" in reasons
+    assert f"feed {BTC} is not born yet" in reasons
+
+
+def test_protection_stays_at_reduce_only_or_above_whatever_is_tripped():
+    world = a_world()
+    world = go(world, commanded(world, "kill"), commanded(world, "hold")).world
+    for machine, state in (("storage", "CORRUPT"), ("process", "PROTECT_ONLY")):
+        world = standing(world, machine, state)
+    assert exit_level(world) == Level.REDUCE_ONLY
