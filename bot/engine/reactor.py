@@ -17,8 +17,7 @@ from bot.core.events import Event, Poisoned
 from bot.core.machine import Step
 from bot.core.turn import Dispatch, Question
 from bot.core.world import World
-from bot.errors import BotError
-from bot.store.writer import IllegalWrite, Writer, encode
+from bot.store.writer import IllegalWrite, JournalRow, Writer, decode, encode
 
 
 class Point(StrEnum):
@@ -71,9 +70,19 @@ class _Turn:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.done = 0
         self.states: dict[str, Any] = {}
         self.entries: list[tuple[int, Step]] = []
         self.dispatches: list[Dispatch] = []
+
+
+class _Decided:
+    """One event and its answers, decided and not yet written."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.states: dict[str, Any] = {}
+        self.rows: list[tuple[JournalRow, Decision]] = []
 
 
 class Reactor:
@@ -98,18 +107,28 @@ class Reactor:
         StoreFatal if the process must end.
         """
         self.probe(Point.TAKEN)
-        self.writer.begin()
-        turn, wall = _Turn(self.world), self.wall()
-        first = self.writer.head_id + 1
-        try:
-            self.probe(Point.BEGUN)
-            for event in events:
-                self._event(turn, event, wall)
-            self.probe(Point.COMMITTING)
-            self.writer.commit()
-        except BaseException:
-            self.writer.rollback()
-            raise
+        waiting = list(events)
+        while True:
+            first, turn = self.writer.head_id + 1, _Turn(self.world)
+            self.writer.begin()
+            try:
+                self.probe(Point.BEGUN)
+                for event in waiting:
+                    self._event(turn, event)
+                    turn.done += 1
+                self.probe(Point.COMMITTING)
+                self.writer.commit()
+                break
+            except IllegalWrite as error:
+                # SQLite is the second guard: what it refuses is poison, and its neighbours are not
+                self.writer.rollback()
+                refused = waiting[turn.done]
+                if isinstance(refused, Poisoned):
+                    raise
+                waiting[turn.done] = poison(refused, error)
+            except BaseException:
+                self.writer.rollback()
+                raise
         self.probe(Point.COMMITTED)
         self.world = turn.world
         self.oracle.swap(turn.states)
@@ -119,51 +138,53 @@ class Reactor:
             self.world, entries, tuple(turn.dispatches), self.writer.head_id, self.writer.head
         )
 
-    def _event(self, turn: _Turn, event: Event, wall: int) -> None:
-        """Decide one event in a savepoint of its own; an event that cannot be decided is poison."""
-        kept = (turn.world, dict(turn.states), len(turn.entries), len(turn.dispatches))
-        self.writer.savepoint()
+    def _event(self, turn: _Turn, event: Event) -> None:
+        """Decide one event and all answers it asks for, then write it: pure first, rows second."""
         try:
-            self._decide(turn, event, wall, None)
-        except BotError:
-            raise
-        except Exception as error:
-            self.writer.undo()
-            turn.world, turn.states = kept[0], kept[1]
-            del turn.entries[kept[2] :], turn.dispatches[kept[3] :]
+            decided = self._decided(turn, event)
+        except Exception as error:  # whatever it is, the event is not tried again
             if isinstance(event, Poisoned):
                 raise
-            poison = Poisoned(
-                at=event.at,
-                kind=type(event).__name__,
-                body=_as_text(event)[:10_000],
-                error=f"{type(error).__name__}: {error!s}"[:500]
-                .encode("utf-8", "replace")
-                .decode(),
-            )
-            self._event(turn, poison, wall)
-        else:
-            self.writer.release()
+            decided = self._decided(turn, poison(event, error))
+        for row, decision in decided.rows:
+            self.writer.append(row)
+            self.probe(Point.JOURNALED)
+            self.writer.decision(row[0], row[5], decision)
+            self.probe(Point.WRITTEN)
+            turn.entries += ((decision.world.at, step) for step in decision.steps)
+            turn.dispatches += decision.dispatches
+        turn.world = decided.world
+        turn.states |= decided.states
 
-    def _decide(self, turn: _Turn, event: Event, wall: int, cause: int | None) -> None:
-        seq, body, event = self.writer.journal(event, wall, cause)
-        self.probe(Point.JOURNALED)
-        decision = decide(turn.world, event, seq)
+    def _decided(self, turn: _Turn, event: Event) -> _Decided:
+        decided = _Decided(turn.world)
+        self._decide(decided, turn, event, None)
+        return decided
+
+    def _decide(self, decided: _Decided, turn: _Turn, event: Event, cause: int | None) -> None:
+        """Decide on what the journal will say, so that live and replay are the same."""
+        seq = self.writer.next_seq() + len(decided.rows)
+        body = encode(event)
+        decision = decide(decided.world, decode(body), seq)
         self.probe(Point.DECIDED)
-        self.writer.decision(seq, body, decision)
-        self.probe(Point.WRITTEN)
-        self._take(turn, decision)
+        row = (seq, event.at, self.wall(), type(event).__name__, cause, body)
+        decided.rows.append((row, decision))
+        decided.world = decision.world
         for question in decision.questions:
-            answer, state = self.oracle.ask(question, event.at, turn.states.get(question.symbol))
-            turn.states[question.symbol] = state
+            base = decided.states.get(question.symbol) or turn.states.get(question.symbol)
+            answer, state = self.oracle.ask(question, event.at, base)
+            decided.states[question.symbol] = state
             self.probe(Point.ANSWERED)
             if answer is not None:
-                self._decide(turn, answer, wall, seq)
+                self._decide(decided, turn, answer, seq)
 
-    def _take(self, turn: _Turn, decision: Decision) -> None:
-        turn.world = decision.world
-        turn.entries += ((decision.world.at, step) for step in decision.steps)
-        turn.dispatches += decision.dispatches
+
+def poison(event: Event, error: Exception) -> Poisoned:
+    """Return what is journaled in place of an event that cannot be decided or written."""
+    why = f"{type(error).__name__}: {error!s}"[:500].encode("utf-8", "replace").decode()
+    return Poisoned(
+        at=event.at, kind=type(event).__name__, body=_as_text(event)[:10_000], error=why
+    )
 
 
 def _as_text(event: Event) -> str:

@@ -1,7 +1,7 @@
 """Writes decisions: journal, transitions, outbox, and ledger, in one transaction for many events.
 
-The writer knows nothing of deciding. ``begin`` … ``commit`` hold a turn; each event has a savepoint
-of its own. The chain's head advances only when COMMIT has returned.
+The writer knows nothing of deciding. ``begin`` … ``commit`` hold a turn. The chain's head advances
+only when COMMIT has returned.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ def decode(body: str | bytes) -> Any:
     return _decoder.decode(body)
 
 
+JournalRow = tuple[int, int, int, str, int | None, str]
+"""An event as the journal keeps it: seq, at, wall, kind, cause (an answer's question), body."""
+
+
 class IllegalWrite(Exception):
     """SQLite refused a row of a decision: an illegal move, a broken chain, a lost race."""
 
@@ -49,7 +53,6 @@ class Writer:
         row = connection.execute("SELECT max(seq) FROM journal").fetchone()
         self.seq: int = row[0] or 0
         self._next = (self.seq, self.head_id, self.head)
-        self._marks: list[tuple[int, int, bytes]] = []
         self.dead = False
 
     # -- the turn ----------------------------------------------------------------------------------
@@ -60,22 +63,6 @@ class Writer:
             raise StoreFatal("the outcome of an earlier commit is not known")
         self._next = (self.seq, self.head_id, self.head)
         self._execute("BEGIN IMMEDIATE")
-
-    def savepoint(self) -> None:
-        """Begin one event."""
-        self._marks.append(self._next)
-        self._execute("SAVEPOINT event")
-
-    def release(self) -> None:
-        """Keep one event."""
-        self._marks.pop()
-        self._execute("RELEASE event")
-
-    def undo(self) -> None:
-        """Drop one event, and nothing else of the turn."""
-        self._next = self._marks.pop()
-        self._execute("ROLLBACK TO event")
-        self._execute("RELEASE event")
 
     def commit(self) -> None:
         """Commit and sync. StoreBusy: nothing was written. StoreFatal: the process must end."""
@@ -90,7 +77,6 @@ class Writer:
 
     def rollback(self) -> None:
         """Drop the turn; after an error SQLite may have done so already."""
-        self._marks.clear()
         self._next = (self.seq, self.head_id, self.head)
         if self.connection.in_transaction:
             try:
@@ -109,19 +95,8 @@ class Writer:
         """Return the journal number that the next event will have."""
         return self._next[0] + 1
 
-    def journal(
-        self, event: events.Event, wall: int, cause: int | None = None
-    ) -> tuple[int, str, Any]:
-        """Append an event; return its number, its body, and the event as a replay will read it.
-
-        Deciding on what was read back makes live and replay the same by construction.
-        """
-        seq, body = self.next_seq(), encode(event)
-        self.append((seq, event.at, wall, type(event).__name__, cause, body))
-        return seq, body, decode(body)
-
-    def append(self, row: tuple[int, int, int, str, int | None, str]) -> None:
-        """Append a journal row ``(seq, at, wall, kind, cause, body)``."""
+    def append(self, row: JournalRow) -> None:
+        """Append an event to the journal."""
         self._execute("INSERT INTO journal VALUES(?, ?, ?, ?, ?, ?)", row)
         self._next = (row[0], self._next[1], self._next[2])
 

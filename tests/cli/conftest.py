@@ -1,3 +1,5 @@
+"""Gives each test a folder with a told day, and the command line as a process of its own."""
+
 from __future__ import annotations
 
 import json

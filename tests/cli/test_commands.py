@@ -1,3 +1,5 @@
+"""Every command: its help, its JSON, its exit codes, and what it says of a told day."""
+
 from __future__ import annotations
 
 import csv
@@ -53,6 +55,8 @@ JSON = (
     ("do", "hold", "--reason", "news"),
     ("tail", "-n", "1"),
 )
+
+ENDLESS = "with recursive c(x) as (select 1 union all select x+1 from c) select count(*) from c"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -134,8 +138,7 @@ def test_an_error_is_json_too(empty):
     [
         (("query", "delete from journal"), 3, "may only read"),
         (("query", "select * from nope"), 2, "no such table"),
-        (("query", "--timeout", "1s", "with recursive c(x) as (select 1 union all select x+1"
-          " from c) select count(*) from c"), 1, "cut after 1 s"),
+        (("query", "--timeout", "1s", ENDLESS), 1, "cut after 1 s"),
         (("do", "release", "--reason", "x"), 5, "needs the running bot"),
         (("do", "reduce", "--reason", "x"), 3, ""),
         (("do", "hold", "--symbol", "NOPE", "--reason", "x"), 3, ""),

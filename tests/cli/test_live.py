@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -127,4 +127,4 @@ def test_stop_is_seen_to_its_end(live):
     assert (ran.code, ran.data["state"]) == (0, "DONE"), ran.err
     assert live.process.wait(20) == 0
     assert live("status", "--json").data["bot"]["state"] == "stopped"
-    assert os.path.exists(f"{live.state}-wal")
+    assert Path(f"{live.state}-wal").exists()

@@ -1,3 +1,5 @@
+"""A backup put back: the past, said so, with nothing loosened and nothing lost."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Gives each test a copy of one told day."""
+
 from __future__ import annotations
 
 import shutil

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal as D
+from decimal import Decimal
 from pathlib import Path
 
 from bot.core.events import (
@@ -42,7 +42,7 @@ MINUTE = 60_000
 MIDNIGHT = 1_700_006_400_000  # 2023-11-15 00:00 UTC
 START = MIDNIGHT - 20 * MINUTE
 SYMBOL = "BTCUSDT"
-WON, LOST = D(103), D(98)
+WON, LOST = Decimal(103), Decimal(98)
 
 
 class Script:
@@ -104,14 +104,21 @@ class Story:
             ),
             Recovered(at=at, snapshot_seq=0, tail=0),
         )
-        market = Instrument(SYMBOL, D("0.01"), D("0.001"), D("0.001"), D(5), D("0.0006"))
+        market = Instrument(
+            SYMBOL,
+            Decimal("0.01"),
+            Decimal("0.001"),
+            Decimal("0.001"),
+            Decimal(5),
+            Decimal("0.0006"),
+        )
         self.say(VenueConnected(at=at, rate=1, instruments=(market,)))
         for late in (1, 3):
             self.say(
                 Reconciled(
                     at=at + late,
                     as_of=at + late,
-                    wallet=D(100_000),
+                    wallet=Decimal(100_000),
                     positions=(),
                     orders=(),
                     fills=(),
@@ -144,7 +151,7 @@ class Story:
         return Filled(
             at=self.at + 300,
             fill=VenueFill(
-                f"f{self.fills}", order, SYMBOL, side, qty, price, D("1.0"), self.at + 300, by
+                f"f{self.fills}", order, SYMBOL, side, qty, price, Decimal("1.0"), self.at + 300, by
             ),
         )
 
@@ -157,12 +164,14 @@ class Story:
             Delivered(at=at, effect=submit.id), Accepted(at=at, order=s.order, venue_id=s.order)
         )
         self.say(
-            self.fill(s.order, s.side, s.qty, D(100)),
+            self.fill(s.order, s.side, s.qty, Decimal(100)),
             OrderReported(
                 at=at,
                 row=VenueOrder(s.order, "v", SYMBOL, s.side, s.qty, s.qty, OrderStatus.FILLED),
             ),
-            PositionReported(at=at, position=VenuePosition(SYMBOL, s.qty, D(100), s.stop, s.take)),
+            PositionReported(
+                at=at, position=VenuePosition(SYMBOL, s.qty, Decimal(100), s.stop, s.take)
+            ),
         )
         return s
 

@@ -1,3 +1,5 @@
+"""The audit trail verifies, and each kind of meddling is found."""
+
 from __future__ import annotations
 
 import pytest

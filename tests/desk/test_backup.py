@@ -1,3 +1,5 @@
+"""Backups are whole or not there, and a damaged one is refused."""
+
 from __future__ import annotations
 
 import pytest

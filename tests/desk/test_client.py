@@ -1,3 +1,5 @@
+"""The command client, against a bot that answers well, badly, or not at all."""
+
 from __future__ import annotations
 
 import json

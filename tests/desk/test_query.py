@@ -1,3 +1,5 @@
+"""Queries read and do nothing else; the documented views answer what they promise."""
+
 from __future__ import annotations
 
 import json

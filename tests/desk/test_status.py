@@ -1,3 +1,5 @@
+"""The status document is true while a writer runs, after kill -9, and after a stop."""
+
 from __future__ import annotations
 
 import json

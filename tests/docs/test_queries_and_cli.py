@@ -1,3 +1,5 @@
+"""The pages on queries and commands say what the code says."""
+
 from __future__ import annotations
 
 import re

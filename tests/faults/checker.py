@@ -158,6 +158,8 @@ def sound(evidence: Evidence) -> Iterator[str]:
             question(evidence.db)
         except BotError as error:
             yield f"{name} broken: {error}"
+        except Exception as error:  # what was journaled cannot even be decided again
+            yield f"{name} broken: {type(error).__name__}: {error}"
 
 
 def moved_by_a_start(evidence: Evidence) -> Iterator[str]:

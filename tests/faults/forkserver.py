@@ -26,11 +26,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pysqlite3
-import pysqlite3.dbapi2
+from bot.store.database import only_library
 
-sys.modules["sqlite3"], sys.modules["sqlite3.dbapi2"] = pysqlite3, pysqlite3.dbapi2
-sys.modules["pandas"] = None  # type: ignore[assignment]
+only_library()
 
 import sqlite_utils  # noqa: E402, F401
 

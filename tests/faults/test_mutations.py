@@ -19,7 +19,7 @@ CASES = {
     "resend after crash": ({"plan": DIES_BY_ITSELF * 2}, "was sent again and refused"),
     "decide twice": ({"plan": LATER}, "accepted orders stem from"),
     "forget hold": ({"plan": LATER, "commands": ["hold"]}, "state not as before: hold"),
-    "enter while held": ({"plan": [("committed", 200)], "commands": ["hold"]}, "entry while hold was HELD"),
+    "enter while held": ({"plan": [("committed", 110)], "commands": ["hold"]}, "entry while hold was HELD"),
     "lose fills": ({"plan": LATER, "finish": True}, "execution not booked once"),
 }
 

@@ -68,9 +68,9 @@ class Mode(StrEnum):
     DROP = "drop"  # no content reached the disk
     KEEP = "keep"  # all did
     PREFIX = "prefix"  # those before some instant did
+    UNDONE = "undone"  # no name did: what was unlinked is there again
     SUBSET = "subset"  # some did
     TORN = "torn"  # some sectors did, a few as garbage
-    UNDONE = "undone"  # no name did: what was unlinked is there again
 
 
 Keeper = Callable[[int, Write | Truncate], Iterable[Write | Truncate]]
@@ -178,16 +178,16 @@ def sectors(write: Write, odds: float, chance: random.Random) -> Iterator[Write]
 
 
 class Image(NamedTuple):
-    """The files after a power loss at operation ``index``, with ``acked`` marks acknowledged."""
+    """The files after a power loss at operation ``instant``, with ``acked`` marks acknowledged."""
 
-    index: int
+    instant: int
     mode: Mode
     seed: int
     acked: int
     files: Files
 
     def __str__(self) -> str:
-        return f"image index={self.index} mode={self.mode} seed={self.seed} acked={self.acked}"
+        return f"image index={self.instant} mode={self.mode} seed={self.seed} acked={self.acked}"
 
     def put(self, folder: Path) -> Path:
         """Write the files into a folder, in place of an earlier image; return the database."""
@@ -199,16 +199,13 @@ class Image(NamedTuple):
 
 
 def images(tape: Sequence[Operation], cuts: int, seed: int) -> Iterator[Image]:
-    """Yield distinct images of power losses, in every mode, at ``cuts`` seeded operations.
-
-    The few instants at which a name is not synced are all taken.
-    """
-    chosen = set(random.Random(seed).sample(range(len(tape)), min(cuts, len(tape))))
+    """Yield distinct images of power losses, in every mode, at ``cuts`` seeded operations and more."""
+    chosen = instants(tape, cuts, seed)
     disk, acked, seen = Disk(), 0, set[int]()
     for index, operation in enumerate(tape):
         disk.feed(operation)
         acked += isinstance(operation, Ack)
-        if index not in chosen and disk.names == disk.durable_names:
+        if index not in chosen:
             continue
         for mode in Mode:
             files = disk.image(mode, random.Random(f"{seed} {index} {mode}"))
@@ -216,3 +213,14 @@ def images(tape: Sequence[Operation], cuts: int, seed: int) -> Iterator[Image]:
             if key not in seen:
                 seen.add(key)
                 yield Image(index, mode, seed, acked, files)
+
+
+def instants(tape: Sequence[Operation], cuts: int, seed: int) -> set[int]:
+    """Choose ``cuts`` operations, and up to a quarter as many at which a name is not synced: few are."""
+    chance, disk, unsynced = random.Random(seed), Disk(), list[int]()
+    for index, operation in enumerate(tape):
+        disk.feed(operation)
+        if disk.names != disk.durable_names:
+            unsynced.append(index)
+    rare = chance.sample(unsynced, min(cuts // 4, len(unsynced)))
+    return {*chance.sample(range(len(tape)), min(cuts, len(tape))), *rare}

@@ -57,7 +57,7 @@ def walk(seed: int) -> list[Candle]:
 class Life:
     """One process after another on one ``state.db``; ``told`` hears what was made durable."""
 
-    def __init__(self, state: Path, seed: int, told: Callable[[Mark], None]) -> None:
+    def __init__(self, state: Path, seed: int, told: Callable[[Mark], object]) -> None:
         self.state, self.told = state, told
         self.candles = walk(seed)
         self.minute, self.wall = 0, START
@@ -91,7 +91,7 @@ class Life:
         self.settle()
 
     def _rows(self) -> int:
-        return self.writer.connection.execute("SELECT count(*) FROM journal").fetchone()[0]
+        return int(self.writer.connection.execute("SELECT count(*) FROM journal").fetchone()[0])
 
     def close(self) -> None:
         """Leave as the reactor's thread does, and close."""
@@ -185,7 +185,14 @@ class Life:
         """Return one execution at the present price."""
         price = Decimal(f"{self.candle.close:.2f}")
         fill = VenueFill(
-            f"{order.order} {at}", order.order, order.symbol, order.side, qty, price, Decimal("0.1"), at
+            f"{order.order} {at}",
+            order.order,
+            order.symbol,
+            order.side,
+            qty,
+            price,
+            Decimal("0.1"),
+            at,
         )
         return e.Filled(at=at, fill=fill)
 

@@ -45,11 +45,9 @@ def record(folder: Path, seed: int) -> list[Operation]:
     """Compile the recorder, live both lives under it in ``folder/state``, and return the tape."""
     library, log, state = folder / "iorec.so", folder / "log", folder / "state"
     state.mkdir()
-    subprocess.run(
-        [compiler() or "cc", "-O1", "-Wall", "-Werror", "-shared", "-fPIC"]
-        + ["-o", str(library), str(SOURCE), "-ldl", "-lpthread"],
-        check=True,
-    )
+    flags = ("-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(library))
+    cc = compiler() or "cc"
+    subprocess.run([cc, *flags, str(SOURCE), "-ldl", "-lpthread"], check=True)
     watched = {"LD_PRELOAD": str(library), "IOREC_FOLDER": str(state), "IOREC_LOG": str(log)}
     for part in ("first", "second"):
         subprocess.run(
@@ -92,7 +90,9 @@ def main(folder: str, seed: str, part: str) -> None:
     """Live one part, then end as if killed."""
     marks = os.open(f"{folder}/{MARKS}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     bot = life.Life(
-        Path(folder) / "state.db", int(seed), lambda mark: os.write(marks, json.dumps(mark).encode())
+        Path(folder) / "state.db",
+        int(seed),
+        lambda mark: os.write(marks, json.dumps(mark).encode()),
     )
     getattr(life, part)(bot)
     os._exit(0)

@@ -33,7 +33,7 @@ class Closed(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """A statement, or a script, with its values."""
+    """A statement and its values."""
 
     sql: str
     values: tuple[Any, ...] = ()
@@ -64,16 +64,16 @@ def taped(tape: list[Entry]) -> type[Connection]:
             super().__init__(*args, **options)
             tape.append(Opened())
 
-        def cursor(self, factory: type[Cursor] = Cursor) -> Cursor:
+        def cursor(self, factory: Any = Cursor) -> Any:
             return super().cursor(factory)
 
-        def execute(self, *args: Any) -> Cursor:
+        def execute(self, *args: Any) -> Any:
             return self.cursor().execute(*args)
 
-        def executemany(self, *args: Any) -> Cursor:
+        def executemany(self, *args: Any) -> Any:
             return self.cursor().executemany(*args)
 
-        def executescript(self, *args: Any) -> Cursor:
+        def executescript(self, *args: Any) -> Any:
             return self.cursor().executescript(*args)
 
         def close(self) -> None:
@@ -137,7 +137,7 @@ def play(
     """Run a tape on a new database, checkpointing every ``pages``; return the disk's operations."""
     operations: list[Operation] = []
     recorder = Recorder(f"recorder-{id(operations)}", operations.append)
-    connection = None
+    connection: Any = None
     try:
         for entry in tape:
             match entry:

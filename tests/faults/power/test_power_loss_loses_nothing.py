@@ -63,9 +63,12 @@ def played(lived, folder, **how):
 def contents(path):
     """Return every row of every table."""
     with closing(open_reader(path, alive=False)) as connection:
-        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        tables = connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table'"
+        ).fetchall()
         return {
-            name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for (name,) in tables
+            name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr)
+            for (name,) in tables
         }
 
 
@@ -94,8 +97,8 @@ def test_the_life_is_full(lived):
 
 def test_the_tape_is_all_of_production(lived, folder):
     tape = played(lived, folder)
-    assert contents(folder / "played" / "state.db") == contents(lived[1])
     assert on_disk(folder / "played") == after(tape)
+    assert contents(folder / "played" / "state.db") == contents(lived[1])
 
 
 @pytest.mark.parametrize("pages", [1000, 12], ids=["default-checkpoint", "often-checkpoint"])

@@ -36,7 +36,9 @@ class Report:
         modes = ", ".join(f"{count} {mode}" for mode, count in sorted(self.modes.items()))
         operations = ", ".join(f"{count} {kind}" for kind, count in sorted(self.operations.items()))
         counts = ", ".join(f"{len(found)} {kind}" for kind, found in self.violations.items())
-        first = [f"\n  first {kind}: {found[0]}" for kind, found in self.violations.items() if found]
+        first = [
+            f"\n  first {kind}: {found[0]}" for kind, found in self.violations.items() if found
+        ]
         return (
             f"{self.title}: {self.operations.total()} operations ({operations}); "
             f"{self.images} images ({modes}), {self.booted} booted; {counts}; "
@@ -67,7 +69,7 @@ def why_lost(image: Image, marks: Sequence[Mark], folder: Path) -> str | None:
     try:
         with closing(open_writer(image.put(folder))) as connection:
             present = inspect(connection)
-    except Exception as error:  # damage shows in many ways
+    except Exception as error:  # noqa: BLE001 - damage shows in many ways
         return f"corrupt: {type(error).__name__}: {error}"
     known = [None, *marks]  # before the first mark there may be no schema
     if present in known[image.acked : image.acked + 2]:
@@ -99,7 +101,7 @@ def why_no_boot(image: Image, folder: Path) -> str | None:
     """Boot from an image as the process would; tell why it cannot, or None."""
     try:
         booted = boot.open_state(image.put(folder))
-    except Exception as error:  # any end of a boot is a finding
+    except Exception as error:  # noqa: BLE001 - any end of a boot is a finding
         return f"corrupt: boot: {type(error).__name__}: {error}"
     with closing(booted.writer.connection):
         if booted.world.seq != booted.writer.seq:

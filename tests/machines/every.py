@@ -1,0 +1,215 @@
+"""Every machine in every state, every event, and worlds in which each row of each table can match."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from bot.core import events
+from bot.core.effects import Notify, Protect, Submit
+from bot.core.machine import Instance, Table
+from bot.core.runs import VERBS
+from bot.core.values import OrderStatus, Side, VenuePosition
+from bot.core.world import Delivery, Order, Override, Position, Run, World
+from tests.given import (
+    BTC,
+    ETH,
+    MINUTE,
+    D,
+    T,
+    a_candle,
+    a_fill,
+    a_row,
+    a_world,
+    backfilled,
+    but,
+    candles,
+    connected,
+    measured,
+    reconciled,
+    started,
+    ticked,
+    tuned,
+)
+
+ORDER, RUN, EFFECT, NAME = "abc123-1-7-0", "run-1", "7-1", "risk.base_size"
+KEYS = {
+    "order": ORDER,
+    "run": RUN,
+    "delivery": EFFECT,
+    "parameter": NAME,
+    "feed": BTC,
+    "position": BTC,
+}
+KINDS: tuple[type, ...] = (
+    *get_args(events.Journaled),
+    events.Reviewed,
+    events.Intended,
+    events.Emitted,
+)
+
+
+def key_of(table: Table) -> str:
+    return KEYS.get(table.name, "account")
+
+
+def standing(world: World, table: Table, state: str) -> Instance | None:
+    """Return where the machine stands if it stands in this state, since the world's time."""
+    return Instance(state, 3, world.at, "because") if state else None
+
+
+def states(table: Table) -> list[str]:
+    """Return every state, the one before the first included."""
+    return ["", *(str(state) for state in table.states)]
+
+
+def worlds() -> list[World]:
+    """Return worlds in which everything is there, sound, broken, late, and flat."""
+    busy = with_everything(a_world(settings=tuned(kill__flatten=True)))
+    elsewhere = {ORDER: but(busy.orders[ORDER], symbol=ETH, entry=False)}
+    run, position = busy.runs[RUN], busy.positions[BTC]
+    alone = but(busy, orders=elsewhere)
+    kept = but(alone, settings=tuned())
+    flat = but(alone, positions={BTC: Position(BTC)}, runs={RUN: but(run, verb="rearm")})
+    flat = standing_in(flat, "kill", "LATCHED")
+    refused = but(busy.feeds[BTC], refused=99, refused_at=busy.at - 60_000)
+    notify = Delivery(Notify(severity="info", text="x"), attempts=1)
+    protect = Delivery(Protect(symbol=BTC, stop=D(98), take=None), attempts=9)
+    return [
+        busy,
+        alone,
+        kept,
+        but(kept, positions={BTC: but(position, stop_held=True)}),
+        flat,
+        but(busy, feeds={BTC: refused}),
+        but(flat, deliveries={EFFECT: notify}, runs={RUN: but(run, verb="hold")}),
+        but(flat, deliveries={EFFECT: protect}, runs={RUN: but(run, verb="release")}),
+    ]
+
+
+def standing_in(world: World, machine: str, state: str) -> World:
+    instance = Instance(state, 1, world.at, "because")
+    return but(world, machines={**world.machines, machine: {"account": instance}})
+
+
+def with_everything(base: World) -> World:
+    order = Order(ORDER, BTC, Side.BUY, D(20), True, base.at, base.at, mark=100.0)
+    position = Position(BTC, D(20), D(100), stop=D(98), take=D(103), opened_at=base.at)
+    submit = Submit(
+        order=ORDER,
+        symbol=BTC,
+        side=Side.BUY,
+        qty=D(20),
+        reduce_only=False,
+        expires_at=base.at + 5_000,
+    )
+    run = Run("kill", {}, "ana", "kernel", "why", base.at, base.at + 10_000)
+    return but(
+        base,
+        orders={ORDER: order},
+        positions={BTC: position},
+        deliveries={EFFECT: Delivery(submit)},
+        runs={RUN: run},
+        parameters={NAME: Override(0.01, base.at + 60_000, "ana")},
+    )
+
+
+def samples(world: World) -> list[Any]:
+    """Return events of every kind, more than one where the content decides."""
+    at, equity = world.at, D(100_000)
+    review = events.Reviewed(
+        at=at,
+        equity=equity,
+        drawdown=0.0,
+        guard_drawdown=0.0,
+        day_loss=0.0,
+        win_rate=0.5,
+        trades=20,
+    )
+    command = events.Commanded(
+        at=at,
+        id=RUN,
+        verb="hold",
+        args={},
+        operator="ana",
+        identity="kernel",
+        reason="r",
+        expires_at=0,
+    )
+    parameter = {"name": NAME, "value": "0.01", "seconds": "60"}
+    checked = events.StorageChecked(at=at, free_mb=100_000)
+    found = VenuePosition(BTC, D(20), D(100), D(98))
+    return [
+        started(at),
+        events.Recovered(at=at, snapshot_seq=0, tail=world.seq),
+        connected(at),
+        reconciled(at),
+        reconciled(at, positions=(found,)),
+        events.StopAsked(at=at, cause="SIGTERM"),
+        events.Poisoned(at=at, kind="Filled", body="{}", error="E"),
+        events.Restored(
+            at=at, epoch=2, backup="b", old_head="", new_head="", operator="bo", reason="r"
+        ),
+        ticked(world, 1),
+        but(ticked(world, 1), marks={}),
+        ticked(world, 20),
+        ticked(world, 3_600),
+        but(ticked(world, 3_600), marks={}),
+        but(ticked(world, 100), marks=dict(world.marks)),
+        events.ClockJumped(at=at + 10**6, by_ms=10**6),
+        events.CandleClosed(at=at, symbol=BTC, candle=a_candle(T), source="t"),
+        events.CandleClosed(at=at, symbol=BTC, candle=a_candle(T + 9 * MINUTE), source="t"),
+        backfilled(at=at),
+        backfilled(at=at, found=candles(3, T - 900 * MINUTE)),
+        events.FramesRefused(at=at, symbol=BTC, count=1, reason="NaN"),
+        events.StreamUp(at=at, stream="private"),
+        events.StreamLost(at=at, stream="public", reason="reset"),
+        events.StreamLost(at=at, stream="private", reason="reset"),
+        measured(world),
+        events.Accepted(at=at, order=ORDER, venue_id="v"),
+        events.NotSent(at=at, order=ORDER, reason="r"),
+        events.Rejected(at=at, order=ORDER, code=1, reason="r"),
+        events.Doubted(at=at, order=ORDER, reason="r"),
+        events.Absent(at=at, order=ORDER, reason="r"),
+        *(events.OrderReported(at=at, row=a_row(ORDER, status)) for status in OrderStatus),
+        events.Filled(at=at, fill=a_fill()),
+        events.PositionReported(at=at, position=found),
+        events.Delivered(at=at, effect=EFFECT),
+        events.Undelivered(at=at, effect=EFFECT, reason="r"),
+        events.Undelivered(at=at, effect=EFFECT, reason="r", final=True),
+        checked,
+        *(but(checked, free_mb=mb) for mb in (10, 130, 500)),
+        *(but(checked, fault=text) for text in ("disk is full", "readonly", "malformed", "locked")),
+        events.Latched(at=at, reason="r"),
+        events.Halted(at=at, who="w", reason="r"),
+        events.Panicked(at=at, lines=("protect-only: r",)),
+        events.Panicked(at=at, lines=("cancelled",)),
+        *(but(command, verb=verb, args=parameter) for verb in VERBS),
+        but(command, reason=""),
+        but(command, expires_at=1),
+        events.Emitted(at=at, effect=EFFECT),
+        review,
+        but(review, win_rate=0.35),
+        but(review, win_rate=0.1),
+        but(review, win_rate=None, trades=0),
+        but(review, day_loss=0.9),
+        events.Intended(at=at, order=ORDER, symbol=BTC, entry=True, reason="r"),
+        events.Intended(at=at, order=ORDER, symbol=BTC, entry=False, reason="r"),
+    ]
+
+
+def moments(table: Table):
+    """Yield ``(world, state, event)``: every state of a table, every event, every world."""
+    for world in worlds():
+        for event in samples(world):
+            for state in states(table):
+                yield at_the_time_of(world, event), state, event
+
+
+def at_the_time_of(world: World, event: Any) -> World:
+    """Return the world as handlers prepare it before they fire: time, marks, and candles taken in."""
+    feeds = world.feeds
+    if isinstance(event, events.Backfilled):
+        feeds = {BTC: but(feeds[BTC], last=event.candles[-1].open_time)}
+    if isinstance(event, events.Ticked) and event.marks:
+        feeds = {BTC: but(feeds[BTC], seen_at=event.at)}
+    return but(world, at=max(world.at, event.at), feeds=feeds)

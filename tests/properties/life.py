@@ -1,0 +1,337 @@
+"""A hostile life for a bot: news in any order, twice, of strangers; commands and jumps at any time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from bot.core import events
+from bot.core.decide import Decision, decide
+from bot.core.runs import VERBS
+from bot.core.values import OrderStatus, Side, VenueFill, VenuePosition
+from bot.core.world import World
+from tests.given import (
+    BTC,
+    ETH,
+    MINUTE,
+    D,
+    T,
+    a_candle,
+    a_row,
+    a_world,
+    but,
+    candles,
+    connected,
+    measured,
+    started,
+    ticked,
+    tuned,
+)
+
+STRANGER = "XXXUSDT"
+SYMBOLS = (BTC, ETH, STRANGER)
+SECONDS = (0, 1, 1, 1, 3, 6, 16, 31, 61, 3_700, 90_000)
+MOVES = (1.0, 1.0, 1.0, 1.01, 0.97, 1.04, 0.5, 2.0, 0.0001, 1e6)
+PRICES = ("100", "101.5", "97.3", "33.33", "0.1", "5000")
+REASONS = ("r", "", "timeout", "database or disk is full")
+PARAMETERS = (
+    ("risk.base_size", "0.01"),
+    ("risk.leverage_max", "1"),
+    ("guard.reduced_factor", "0"),
+    ("kill.flatten", "true"),
+    ("shutdown.flatten", "true"),
+    ("risk.base_size", "9"),
+    ("nonsense", "²"),
+)
+
+
+class Act(Struct, frozen=True):
+    """What happens next; ``a``, ``b``, and ``c`` choose among what there is."""
+
+    kind: str
+    a: int
+    b: int
+    c: int
+
+
+class Past:
+    """What was ever heard of, so that it can be heard of again."""
+
+    def __init__(self) -> None:
+        self.orders = ["nobody-1-1-0"]
+        self.effects = ["9-9"]
+        self.commands = ["c-0"]
+        self.fills: list[VenueFill] = []
+        self.count = 0
+
+    def remember(self, world: World) -> None:
+        self.orders += [o for o in world.orders if o not in self.orders]
+        self.effects += [e for e in world.deliveries if e not in self.effects]
+
+    def number(self) -> int:
+        self.count += 1
+        return self.count
+
+
+def pick(choices: Any, n: int) -> Any:
+    choices = list(choices)
+    return choices[n % len(choices)]
+
+
+def newest(choices: list[Any], n: int) -> Any:
+    """Pick from the end, so that small numbers mean what is under way."""
+    return choices[-1 - n % len(choices)]
+
+
+def _tick(w: World, past: Past, act: Act) -> list[Any]:
+    marks = {s: price * pick(MOVES, act.b + i) for i, (s, price) in enumerate(w.marks.items())}
+    marks = {s: price for s, price in marks.items() if 1e-6 < price < 1e12}
+    return [
+        events.Ticked(at=w.at + pick(SECONDS, act.a) * 1000, marks={} if act.c % 7 == 0 else marks)
+    ]
+
+
+def _signal(w: World, past: Past, act: Act) -> list[Any]:
+    adx, atr = (10.0, 40.0, 40.0, 60.0)[act.b % 4], (1.0, 0.5, 80.0)[act.c % 3]
+    age = (2, 0, 0, 30)[act.c % 4]
+    return [measured(w, pick(SYMBOLS, act.a), act.b % 2 == 0, adx=adx, atr=atr, cross_age=age)]
+
+
+def _news(w: World, past: Past, act: Act) -> list[Any]:
+    order, reason = newest(past.orders, act.a), pick(REASONS, act.c)
+    known = w.orders.get(order)
+    qty = known.qty if known else D(20)
+    filled = (D(0), qty / 2, qty)[act.c % 3]
+    row = a_row(order, pick(OrderStatus, act.c), filled, qty, symbol=known.symbol if known else BTC)
+    return [
+        pick(
+            (
+                events.Accepted(at=w.at, order=order, venue_id="v"),
+                events.OrderReported(at=w.at, row=row),
+                events.OrderReported(at=w.at, row=but(row, status=OrderStatus.FILLED)),
+                events.NotSent(at=w.at, order=order, reason=reason),
+                events.Rejected(at=w.at, order=order, code=1, reason=reason),
+                events.Doubted(at=w.at, order=order, reason=reason),
+                events.Absent(at=w.at, order=order, reason=reason),
+            ),
+            act.b,
+        )
+    ]
+
+
+def _fill(w: World, past: Past, act: Act) -> list[Any]:
+    if act.c % 4 == 0 and past.fills:
+        return [events.Filled(at=w.at, fill=newest(past.fills, act.a))]  # told twice
+    order = newest(past.orders, act.a)
+    known = w.orders.get(order)
+    symbol = known.symbol if known else pick(SYMBOLS, act.b)
+    position = w.positions.get(symbol)
+    held = abs(position.qty) if position and position.qty else D(1)
+    side = known.side if known else pick(Side, act.c)
+    qty = (known.qty if known else held) * pick((D(1), D("0.5"), D("0.3"), D(2)), act.b)
+    fill = VenueFill(
+        f"f{past.number()}", order, symbol, side, qty, D(pick(PRICES, act.c)), D("0.013"), w.at
+    )
+    past.fills.append(fill)
+    return [events.Filled(at=w.at, fill=fill)]
+
+
+def _position(w: World, past: Past, act: Act) -> list[Any]:
+    symbol = pick(SYMBOLS, act.a)
+    known = w.positions.get(symbol)
+    qty = known.qty if known else D(1)
+    stop = pick((known.stop if known else None, None, D("50"), D("98.0")), act.b)
+    return [
+        events.PositionReported(
+            at=w.at, position=VenuePosition(symbol, qty * (act.c % 3), D(100), stop, None)
+        )
+    ]
+
+
+def _delivery(w: World, past: Past, act: Act) -> list[Any]:
+    effect = newest(past.effects, act.a)
+    reason = pick(REASONS, act.c)
+    return [
+        pick(
+            (
+                events.Delivered(at=w.at, effect=effect),
+                events.Undelivered(at=w.at, effect=effect, reason=reason),
+                events.Undelivered(at=w.at, effect=effect, reason=reason, final=True),
+            ),
+            act.b,
+        )
+    ]
+
+
+def _command(w: World, past: Past, act: Act) -> list[Any]:
+    if act.c % 5:
+        past.commands.append(f"c-{past.number()}")
+    name, value = pick(PARAMETERS, act.b)
+    args = {"name": name, "value": value, "seconds": pick(("60", "²", ""), act.c)}
+    args |= pick(({}, {}, {"symbol": BTC}, {"symbol": STRANGER}), act.b)
+    return [
+        events.Commanded(
+            at=w.at,
+            id=newest(past.commands, act.c % 2),
+            verb=pick([*VERBS, "dance"], act.a),
+            args=args,
+            operator=pick(("ana", "ana", "bo", ""), act.b),
+            identity=pick(("kernel", "kernel", "claimed"), act.c),
+            reason=pick(("why", "why", " "), act.b),
+            expires_at=pick((0, 0, w.at - 1), act.c),
+        )
+    ]
+
+
+def _reconciled(w: World, past: Past, act: Act) -> list[Any]:
+    rows = [VenuePosition(p.symbol, p.qty, p.avg, p.stop) for p in w.positions.values() if p.qty]
+    if act.b % 3 == 1:
+        rows = [but(row, qty=row.qty * (act.c % 4 - 1), stop=None) for row in rows]
+    elif act.b % 3 == 2:
+        rows = [VenuePosition(pick(SYMBOLS, act.c), D(act.c % 5 - 2), D(100))]
+    return [
+        events.Reconciled(
+            at=w.at,
+            as_of=pick((w.at + 1, w.at + 1, w.at - 10_000), act.a),
+            wallet=w.account.cash + (act.c % 3),
+            positions=tuple(row for row in rows if row.qty),
+            orders=(),
+            fills=tuple(past.fills[-2:]),
+        )
+    ]
+
+
+def _market(w: World, past: Past, act: Act) -> list[Any]:
+    symbol = pick(SYMBOLS, act.a)
+    feed = w.feeds.get(symbol)
+    last = feed.last if feed else T
+    now = max(last, w.at // MINUTE * MINUTE - MINUTE)
+    opened = pick((last + MINUTE, last + MINUTE, last + 7 * MINUTE, last, now), act.c)
+    candle = a_candle(opened)
+    return [
+        pick(
+            (
+                events.CandleClosed(at=w.at, symbol=symbol, candle=candle, source="t"),
+                events.Backfilled(at=w.at, symbol=symbol, candles=candles(3, now), source="t"),
+                events.Backfilled(at=w.at, symbol=symbol, candles=(), source="t"),
+                events.FramesRefused(at=w.at, symbol=symbol, count=act.c % 30, reason="NaN"),
+                events.StreamUp(at=w.at, stream=pick(("private", "public"), act.c)),
+                events.StreamLost(at=w.at, stream="public", reason=pick(REASONS, act.c)),
+                connected(w.at, pick(((BTC,), (BTC, ETH)), act.c), rate=pick((1.0, 60.0), act.a)),
+            ),
+            act.b,
+        )
+    ]
+
+
+def _process(w: World, past: Past, act: Act) -> list[Any]:
+    reason = pick(REASONS, act.c)
+    restart = [
+        started(w.at, tuned(kill__flatten=act.c % 2 == 0)),
+        events.Recovered(at=w.at, snapshot_seq=0, tail=w.seq),
+        connected(w.at + 1, (BTC, ETH)),
+    ]
+    return pick(
+        (
+            restart,
+            restart,
+            [events.StopAsked(at=w.at, cause=reason)],
+            [events.Poisoned(at=w.at, kind="Filled", body="{}", error=reason)],
+            [events.Latched(at=w.at, reason=reason)],
+            [events.Halted(at=w.at, who="w", reason=reason)],
+            [events.Panicked(at=w.at, lines=pick(((), ("protect-only: x",)), act.c))],
+            [
+                events.StorageChecked(
+                    at=w.at, free_mb=pick((10, 100, 400, 5_000), act.c), fault=reason
+                )
+            ],
+            [
+                events.ClockJumped(
+                    at=max(1, w.at + pick((-3_600_000, 3_600_000, -9_000), act.c)), by_ms=1
+                )
+            ],
+            [
+                events.Restored(
+                    at=w.at,
+                    epoch=2,
+                    backup="b",
+                    old_head="",
+                    new_head="",
+                    operator="bo",
+                    reason="r",
+                )
+            ],
+        ),
+        act.b,
+    )
+
+
+_KINDS = {
+    "tick": _tick,
+    "signal": _signal,
+    "news": _news,
+    "fill": _fill,
+    "position": _position,
+    "delivery": _delivery,
+    "command": _command,
+    "reconciled": _reconciled,
+    "market": _market,
+    "process": _process,
+}
+_OFTEN = ("tick", "tick", "signal", "signal", "news", "news", "fill", "fill", *_KINDS)
+
+ACTS = st.lists(
+    st.builds(
+        Act,
+        st.sampled_from(_OFTEN),
+        st.integers(0, 40),
+        st.integers(0, 40),
+        st.integers(0, 40),
+    ),
+    min_size=20,
+    max_size=60,
+)
+
+
+class Moment(Struct, frozen=True):
+    """One event: the world before it, what was decided, and with which number."""
+
+    before: World
+    event: Any
+    seq: int
+    decision: Decision
+
+    @property
+    def after(self) -> World:
+        return self.decision.world
+
+
+_read = msgspec.json.Decoder(events.Journaled).decode
+_write = msgspec.json.Encoder(decimal_format="string").encode
+
+
+def as_journaled(event: Any) -> Any:
+    """Return the event as it is read back from the journal, as live and replay both see it."""
+    return _read(_write(event))
+
+
+def the_beginning() -> World:
+    return a_world((BTC, ETH))
+
+
+def live(acts: list[Act], world: World | None = None):
+    """Decide what the acts bring about; yield each moment."""
+    world, past = world or the_beginning(), Past()
+    for act in acts:
+        for raw in _KINDS[act.kind](world, past, act):
+            event, seq = as_journaled(raw), world.seq + 1
+            decision = decide(world, event, seq)
+            yield Moment(world, event, seq, decision)
+            world = decision.world
+            past.remember(world)
+
+
+__all__ = ["ACTS", "Act", "Moment", "as_journaled", "live", "the_beginning", "ticked"]
