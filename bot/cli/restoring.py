@@ -97,7 +97,7 @@ def _old(state: Path) -> _Old:
         head, epoch = chain.head(connection)[1].hex(), _epoch(connection)
         tight = tuple(_tight(connection))
         connection.close()
-    except (BotError, DriverError):
+    except (BotError, *DriverError):
         return _Old(UNREADABLE, wall_ms() // MINUTE_MS, ())
     return _Old(head, epoch, tight)
 

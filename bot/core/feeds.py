@@ -23,7 +23,7 @@ from bot.core.events import (
     VenueConnected,
 )
 from bot.core.facts import CandleStored
-from bot.core.machine import BORN, Level, Row, Table
+from bot.core.machine import BORN, Level, Row, Table, always
 from bot.core.turn import Question, Turn
 from bot.core.values import Candle
 from bot.core.world import FeedData
@@ -140,8 +140,8 @@ def backfill(world: World, symbol: str) -> Backfill:
 # fmt: off
 FEED = Table("feed", FeedState, (
     #   from                       on              when      to           then
-    Row(BORN,                      VenueConnected, lambda w, e, k: "a symbol to trade", CONNECTING, (ask,)),
-    Row((LIVE, STALE, GAPPED),     VenueConnected, lambda w, e, k: "connected anew",    CONNECTING, (ask,)),
+    Row(BORN,                      VenueConnected, always("a symbol to trade"), CONNECTING, (ask,)),
+    Row((LIVE, STALE, GAPPED),     VenueConnected, always("connected anew"),    CONNECTING, (ask,)),
     Row((CONNECTING, GAPPED),      Backfilled,     whole,    LIVE),
     Row((LIVE, CONNECTING, STALE), CandleClosed,   hole,     GAPPED,      (ask,)),
     Row(LIVE,                      Ticked,         silent,   STALE),

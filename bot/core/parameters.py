@@ -22,6 +22,7 @@ from bot.core.settings import (
 from bot.core.world import Override
 
 if TYPE_CHECKING:
+    from bot.core.settings import Settings
     from bot.core.turn import Turn
     from bot.core.world import World
 
@@ -116,12 +117,15 @@ def apply(turn: Turn, event: Started | None = None) -> None:
 
     A parameter that a changed configuration no longer allows is dropped, not applied.
     """
-    settings = turn.world.base
-    for name, override in sorted(turn.world.parameters.items()):
-        changed = with_value(settings, name, override.value)
-        meta = next(meta for key, _, meta in keys() if key == name)
-        if not why_wider(turn.world.base, name, override.value, meta) and not any(
-            cross_rules(changed)
-        ):
-            settings = changed
+    settings, waiting = turn.world.base, dict(sorted(turn.world.parameters.items()))
+    while name := next((name for name in waiting if _fits(turn.world, settings, name)), None):
+        settings = with_value(settings, name, waiting.pop(name).value)  # it may let others fit
     turn.set(settings=settings)
+
+
+def _fits(world: World, settings: Settings, name: str) -> bool:
+    """Tell whether a parameter may be applied on top of these settings."""
+    value = world.parameters[name].value
+    meta = next(meta for key, _, meta in keys() if key == name)
+    wider = why_wider(world.base, name, value, meta)
+    return not wider and not any(cross_rules(with_value(settings, name, value)))

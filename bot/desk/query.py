@@ -116,7 +116,7 @@ def _fetch(connection: Connection, sql: str, limits: Limits, denied: list[str]) 
     except MemoryError:
         needed = f"expected at most {limits.heap_bytes:,} bytes of memory, it needs more"
         raise Refused(needed) from None
-    except (DriverError, connection.Warning, ValueError) as error:
+    except (*DriverError, connection.Warning, ValueError) as error:
         if denied:
             raise Refused(f"a query may only read; found {denied[0]}") from error
         if "interrupted" in str(error):

@@ -26,7 +26,7 @@ from bot.engine.replay import recover
 from bot.errors import StoreFatal
 from bot.learn.indicators import Oracle
 from bot.store import chain, snapshots
-from bot.store.database import Connection, open_writer
+from bot.store.database import Connection, DriverError, classify, open_writer
 from bot.store.lease import Lease
 from bot.store.schema import migrate
 from bot.store.writer import Writer
@@ -73,6 +73,13 @@ def open_state(state: Path) -> Booted:
 
     Raises ConfigError, SchemaMismatch, ChainBroken, StoreBusy, StoreFatal.
     """
+    try:
+        return _open(state)
+    except DriverError as error:
+        raise classify(error) from error
+
+
+def _open(state: Path) -> Booted:
     connection = open_writer(state)
     migrate(connection, wall_ms())
     head_id, _ = chain.head(connection)

@@ -45,7 +45,7 @@ def make(source: Connection, state: Path, folder: Path, stamp: str) -> Backup:
         unfinished.chmod(0o640)
         sync(unfinished)
         unfinished.replace(target)
-    except (DriverError, OSError) as error:
+    except (*DriverError, OSError) as error:
         raise classify(error) from error
     finally:
         unfinished.unlink(missing_ok=True)
@@ -143,5 +143,5 @@ def _fold(state: Path) -> None:
         connection = open_writer(state)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.close()
-    except (BotError, DriverError):
+    except (BotError, *DriverError):
         return  # it is damaged: its files are kept as they are

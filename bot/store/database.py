@@ -21,7 +21,9 @@ if TYPE_CHECKING:  # the driver has the standard library's shape, and no types o
 else:
     Connection = sqlite3.Connection
 
-DriverError = sqlite3.Error
+DriverError: tuple[type[Exception], type[Exception]] = (sqlite3.Error, UnicodeDecodeError)
+"""What the driver raises; of a damaged file it may not even be able to decode the message."""
+
 IntegrityError = sqlite3.IntegrityError
 
 PRAGMAS = (

@@ -7,12 +7,9 @@ import json
 import os
 import sys
 
-import pysqlite3
-import pysqlite3.dbapi2
+from bot.store.database import only_library
 
-sys.modules["sqlite3"] = pysqlite3
-sys.modules["sqlite3.dbapi2"] = pysqlite3.dbapi2
-sys.modules["pandas"] = None  # type: ignore[assignment]  # as the bot's own start does
+only_library()
 
 from tests.bench import boot, group, latency, memory, transition  # noqa: E402
 from tests.bench.figures import Figure, say  # noqa: E402

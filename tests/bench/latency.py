@@ -42,6 +42,7 @@ def measure(warm: int = WARM, each: int = EACH) -> list[Figure]:
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         check=True,
+        timeout=60 + 2 * seconds,
     )
     found = json.loads(done.stdout)
     return [figure for kind in KINDS for figure in judged(found, kind, each)]

@@ -132,7 +132,8 @@ async def trade(where: Path, rounds: list[str]) -> dict[str, Any]:
         bot._end(0)
         await serving
     finally:
-        venue.kill()
+        assert venue.stdin is not None
+        venue.stdin.close()  # it ends with its input
         await venue.wait()
     return {**noted, "orders": stamps.orders}
 

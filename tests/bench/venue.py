@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import math
+import os
 import sys
 import time
 from typing import Any
@@ -188,11 +189,23 @@ async def main(warm: int, each: int) -> None:
         ports = [server.sockets[0].getsockname()[1] for server in (http, sockets)]
         addresses = {"rest": f"http://127.0.0.1:{ports[0]}", "ws": f"ws://127.0.0.1:{ports[1]}"}
         print(json.dumps(addresses), flush=True)
-        while market.public is None:
-            await asyncio.sleep(0.05)
-        await market.rounds(warm, each)
-        print(json.dumps({"sent": market.sent, "arrived": market.arrived}), flush=True)
-        await asyncio.to_thread(sys.stdin.readline)  # the bot has left
+        playing = asyncio.create_task(play(market, warm, each))
+        left = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))  # ends with the bot
+        await asyncio.wait({playing, left}, return_when=asyncio.FIRST_COMPLETED)
+        if playing.done():
+            await playing
+            await left
+        os._exit(0)  # whatever still waits for the bot
+
+
+async def play(market: Market, warm: int, each: int) -> None:
+    """Play all rounds once the bot listens, and print what was noted."""
+    while market.public is None:
+        await asyncio.sleep(0.05)
+    while not market.arrived:
+        await market.round(ALL, "")
+    await market.rounds(warm, each)
+    print(json.dumps({"sent": market.sent, "arrived": market.arrived}), flush=True)
 
 
 if __name__ == "__main__":

@@ -105,6 +105,29 @@ def test_putting_back_keeps_the_old_files_and_always_has_a_database(state, tmp_p
     assert tmp_path / "state.db.before-restore-7" in kept
     old = open_writer(tmp_path / "state.db.before-restore-7")
     assert old.execute("SELECT value FROM meta WHERE name = 'after'").fetchone() == ("the backup",)
-    new = files.open_state(state)
+    new = open_writer(state)
     assert new.execute("SELECT value FROM meta WHERE name = 'after'").fetchone() is None
-    assert reader.execute("SELECT value FROM meta WHERE name = 'after'").fetchone() is not None
+    new.execute("INSERT INTO meta VALUES('new', 'epoch')")
+    seen = dict(reader.execute("SELECT name, value FROM meta"))
+    assert seen.get("after") == "the backup", "the console still looks at the old files"
+    assert "new" not in seen
+
+
+def test_dying_in_the_middle_leaves_the_whole_old_database(state, tmp_path, monkeypatch):
+    made = make(state, tmp_path / "b")
+    writer = open_writer(state)
+    writer.execute("INSERT INTO meta VALUES('after', 'the backup')")
+    reader = files.open_state(state)  # so that closing the writer leaves the log
+    reader.execute("SELECT 1 FROM meta").fetchone()
+    writer.close()
+    prepared = backup.copy_aside(made.path, state)
+
+    def die(path, target):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(state), "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            backup.put_back(prepared, state, "7")
+    found = open_writer(state).execute("SELECT value FROM meta WHERE name = 'after'").fetchone()
+    assert found == ("the backup",)

@@ -33,7 +33,7 @@ def main() -> None:
         made.append(self)
 
     service.Service.__init__ = remember  # type: ignore[method-assign]
-    service.STORAGE_EVERY_SECONDS = 1.0
+    watch.STORAGE_EVERY_SECONDS = 1.0
     fault = Path(f"{state}.fault")
 
     def probe(point: Point) -> None:

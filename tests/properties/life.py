@@ -171,7 +171,7 @@ def _command(w: World, past: Past, act: Act) -> list[Any]:
         past.commands.append(f"c-{past.number()}")
     name, value = pick(PARAMETERS, act.b)
     args = {"name": name, "value": value, "seconds": pick(("60", "²", ""), act.c)}
-    args |= pick(({}, {}, {"symbol": BTC}, {"symbol": STRANGER}), act.b)
+    args |= pick(({}, {}, {"symbol": BTC}, {"symbol": STRANGER}), act.c)
     return [
         events.Commanded(
             at=w.at,
@@ -269,6 +269,52 @@ def _process(w: World, past: Past, act: Act) -> list[Any]:
     )
 
 
+def _repair(w: World, past: Past, act: Act) -> list[Any]:
+    """People and the venue put things right, so that the life goes on."""
+    now = w.at // MINUTE * MINUTE - MINUTE
+    rows = tuple(
+        VenuePosition(p.symbol, p.qty, p.avg, p.stop or D("50"))
+        for p in w.positions.values()
+        if p.qty
+    )
+    restart = [
+        started(w.at),
+        events.Recovered(at=w.at, snapshot_seq=0, tail=w.seq),
+        connected(w.at, (BTC, ETH)),
+    ]
+    command = events.Commanded(
+        at=w.at,
+        id="",
+        verb="",
+        args={},
+        operator="ana",
+        identity="kernel",
+        reason="why",
+        expires_at=0,
+    )
+    return [
+        *(restart if w.state("process") != "RUNNING" else ()),
+        events.Reconciled(
+            at=w.at, as_of=w.at + 1, wallet=w.account.cash, positions=rows, orders=(), fills=()
+        ),
+        events.StorageChecked(at=w.at, free_mb=5_000),
+        *(
+            events.OrderReported(at=w.at, row=a_row(key, OrderStatus.CANCELED, o.filled, o.qty))
+            for key, o in list(w.orders.items())[: act.c % 3]
+        ),
+        *(
+            events.Backfilled(at=w.at, symbol=symbol, candles=candles(3, now), source="t")
+            for symbol in w.feeds
+        ),
+        events.Ticked(at=w.at + 1_000, marks=dict.fromkeys(w.feeds, 100.0)),
+        *(
+            but(command, id=f"c-{past.number()}", verb=verb, args=args)
+            for verb, args in (("release", {}), ("rearm", {}), ("rearm", {"symbol": BTC}))
+        ),
+        *(events.PositionReported(at=w.at, position=row) for row in rows[: act.a % 3]),
+    ]
+
+
 _KINDS = {
     "tick": _tick,
     "signal": _signal,
@@ -280,8 +326,9 @@ _KINDS = {
     "reconciled": _reconciled,
     "market": _market,
     "process": _process,
+    "repair": _repair,
 }
-_OFTEN = ("tick", "tick", "signal", "signal", "news", "news", "fill", "fill", *_KINDS)
+_OFTEN = (*("tick", "signal", "news", "repair") * 3, "fill", *_KINDS)
 
 ACTS = st.lists(
     st.builds(
