@@ -32,7 +32,7 @@ def test_no_file_at_all_is_the_embedded_default(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     loaded = load()
     assert loaded.config.settings == Settings()
-    assert (loaded.config.venue.env, loaded.config.exchange.seed) == ("embedded", 7)
+    assert (loaded.config.venue.env, loaded.config.exchange.seed) == ("embedded", 1988)
     assert (loaded.file, loaded.origins) == (None, {})
 
 

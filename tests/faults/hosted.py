@@ -16,7 +16,7 @@ from bot.store.database import only_library
 only_library()
 
 from bot import config  # noqa: E402
-from bot.engine import service  # noqa: E402
+from bot.engine import service, watch  # noqa: E402
 from bot.engine.reactor import Point  # noqa: E402
 
 ROOMY = 2**30
