@@ -82,6 +82,8 @@ def open_state(state: Path) -> Booted:
 def _open(state: Path) -> Booted:
     connection = open_writer(state)
     migrate(connection, wall_ms())
+    # a file that is locked, full, or read-only is found here, not in the first turn
+    connection.execute("INSERT OR REPLACE INTO meta VALUES('opened_at', ?)", (str(wall_ms()),))
     head_id, _ = chain.head(connection)
     chain.verify(connection, max(0, head_id - CHAIN_ROWS_AT_BOOT), instances=False)
     world, snapshot_seq, tail = recover(connection)

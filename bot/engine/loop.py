@@ -24,6 +24,7 @@ from bot.store import chain, snapshots
 
 BEAT_SECONDS = 1.0
 RETRY_SECONDS = 0.2
+GIVE_UP_SECONDS = 60.0
 
 
 class Hooks(Struct, frozen=True):
@@ -55,6 +56,7 @@ class Loop(threading.Thread):
         self._ending = threading.Event()
         self._snapshot_seq = reactor.world.seq
         self._beat_ns = 0
+        self._failing_since = 0
 
     @property
     def world(self) -> World:
@@ -84,8 +86,12 @@ class Loop(threading.Thread):
         except StoreBusy as error:
             self.latch.tighten(f"the database could not be written: {error}")
             self.inbox.put_back(batch)
+            self._failing_since = self._failing_since or monotonic_ns()
+            if monotonic_ns() - self._failing_since > GIVE_UP_SECONDS * 1e9:
+                raise  # nothing can be decided: a new boot protects without the database
             self._ending.wait(RETRY_SECONDS)
             return
+        self._failing_since = 0
         self.turns += 1
         self.events += len(batch)
         self.latch.settle(committed.world)

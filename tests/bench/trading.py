@@ -128,7 +128,9 @@ async def trade(where: Path, rounds: list[str]) -> dict[str, Any]:
         stamps = Stamps()
         bot = Trading(Loaded(config, None, {}, "bench"), boot.Paths(where / "state.db"), at, stamps)
         serving = asyncio.create_task(bot.serve(None))
-        noted = json.loads(await _line(venue))
+        noting = asyncio.create_task(_line(venue))
+        await asyncio.wait({serving, noting}, return_when=asyncio.FIRST_COMPLETED)
+        noted = json.loads(noting.result())  # there is none if the bot ended by itself
         bot._end(0)
         await serving
     finally:

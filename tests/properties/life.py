@@ -33,8 +33,8 @@ from tests.given import (
 
 STRANGER = "XXXUSDT"
 SYMBOLS = (BTC, ETH, STRANGER)
-SECONDS = (0, 1, 1, 1, 3, 6, 16, 31, 61, 3_700, 90_000)
-MOVES = (1.0, 1.0, 1.0, 1.01, 0.97, 1.04, 0.5, 2.0, 0.0001, 1e6)
+SECONDS = (*(0, 1, 1, 1, 3, 6, 16, 16) * 3, 31, 61, 3_700, 90_000)
+MOVES = (*(1.0, 1.0, 1.01, 0.99) * 6, 0.97, 1.04, 0.5, 2.0, 0.0001, 1e6)
 PRICES = ("100", "101.5", "97.3", "33.33", "0.1", "5000")
 REASONS = ("r", "", "timeout", "database or disk is full")
 PARAMETERS = (
@@ -82,8 +82,8 @@ def pick(choices: Any, n: int) -> Any:
 
 
 def newest(choices: list[Any], n: int) -> Any:
-    """Pick from the end, so that small numbers mean what is under way."""
-    return choices[-1 - n % len(choices)]
+    """Pick from the end; mostly what is under way, now and then what is long over."""
+    return choices[-1 - n % min(len(choices), 40 if n % 5 == 0 else 3)]
 
 
 def _tick(w: World, past: Past, act: Act) -> list[Any]:
@@ -95,23 +95,26 @@ def _tick(w: World, past: Past, act: Act) -> list[Any]:
 
 
 def _signal(w: World, past: Past, act: Act) -> list[Any]:
-    adx, atr = (10.0, 40.0, 40.0, 60.0)[act.b % 4], (1.0, 0.5, 80.0)[act.c % 3]
-    age = (2, 0, 0, 30)[act.c % 4]
-    return [measured(w, pick(SYMBOLS, act.a), act.b % 2 == 0, adx=adx, atr=atr, cross_age=age)]
+    adx, atr = (40.0, 40.0, 60.0, 60.0, 10.0)[act.b % 5], (1.0, 0.5, 0.5, 1.0, 80.0)[act.c % 5]
+    age = (*range(10), 30)[act.c % 11]
+    return [measured(w, pick(SYMBOLS[:2], act.a), act.b % 2 == 0, adx=adx, atr=atr, cross_age=age)]
 
 
 def _news(w: World, past: Past, act: Act) -> list[Any]:
-    order, reason = newest(past.orders, act.a), pick(REASONS, act.c)
+    order, reason = newest(past.orders, act.a), pick(REASONS, act.c // 10)
     known = w.orders.get(order)
     qty = known.qty if known else D(20)
     filled = (D(0), qty / 2, qty)[act.c % 3]
-    row = a_row(order, pick(OrderStatus, act.c), filled, qty, symbol=known.symbol if known else BTC)
+    row = a_row(
+        order, pick(OrderStatus, act.c // 3), filled, qty, symbol=known.symbol if known else BTC
+    )
     return [
         pick(
             (
                 events.Accepted(at=w.at, order=order, venue_id="v"),
                 events.OrderReported(at=w.at, row=row),
-                events.OrderReported(at=w.at, row=but(row, status=OrderStatus.FILLED)),
+                events.OrderReported(at=w.at, row=row),
+                events.OrderReported(at=w.at, row=row),
                 events.NotSent(at=w.at, order=order, reason=reason),
                 events.Rejected(at=w.at, order=order, code=1, reason=reason),
                 events.Doubted(at=w.at, order=order, reason=reason),
@@ -170,18 +173,18 @@ def _command(w: World, past: Past, act: Act) -> list[Any]:
     if act.c % 5:
         past.commands.append(f"c-{past.number()}")
     name, value = pick(PARAMETERS, act.b)
-    args = {"name": name, "value": value, "seconds": pick(("60", "²", ""), act.c)}
-    args |= pick(({}, {}, {"symbol": BTC}, {"symbol": STRANGER}), act.c)
+    args = {"name": name, "value": value, "seconds": pick(("60", "60", "60", "²"), act.c)}
+    args |= pick(({}, {}, {"symbol": BTC}, {"symbol": STRANGER}), act.b // 10)
     return [
         events.Commanded(
             at=w.at,
-            id=newest(past.commands, act.c % 2),
-            verb=pick([*VERBS, "dance"], act.a),
+            id=newest(past.commands, 0 if act.c % 5 else act.c),
+            verb=pick([*VERBS, "set-parameter", "set-parameter", "dance"], act.a),
             args=args,
-            operator=pick(("ana", "ana", "bo", ""), act.b),
-            identity=pick(("kernel", "kernel", "claimed"), act.c),
-            reason=pick(("why", "why", " "), act.b),
-            expires_at=pick((0, 0, w.at - 1), act.c),
+            operator=pick(("ana", "ana", "bo", "cy", ""), act.a // 20),
+            identity=pick(("kernel", "kernel", "kernel", "claimed"), act.a // 100),
+            reason=pick(("why", "why", "why", " "), act.b // 100),
+            expires_at=pick((0, 0, 0, 0, w.at - 1), act.c // 5),
         )
     ]
 
@@ -205,11 +208,11 @@ def _reconciled(w: World, past: Past, act: Act) -> list[Any]:
 
 
 def _market(w: World, past: Past, act: Act) -> list[Any]:
-    symbol = pick(SYMBOLS, act.a)
+    symbol = pick((BTC, BTC, ETH, STRANGER), act.a)
     feed = w.feeds.get(symbol)
     last = feed.last if feed else T
     now = max(last, w.at // MINUTE * MINUTE - MINUTE)
-    opened = pick((last + MINUTE, last + MINUTE, last + 7 * MINUTE, last, now), act.c)
+    opened = pick((last + MINUTE, last + 7 * MINUTE, last, now), act.c)
     candle = a_candle(opened)
     return [
         pick(
@@ -217,7 +220,7 @@ def _market(w: World, past: Past, act: Act) -> list[Any]:
                 events.CandleClosed(at=w.at, symbol=symbol, candle=candle, source="t"),
                 events.Backfilled(at=w.at, symbol=symbol, candles=candles(3, now), source="t"),
                 events.Backfilled(at=w.at, symbol=symbol, candles=(), source="t"),
-                events.FramesRefused(at=w.at, symbol=symbol, count=act.c % 30, reason="NaN"),
+                events.FramesRefused(at=w.at, symbol=symbol, count=act.c, reason="NaN"),
                 events.StreamUp(at=w.at, stream=pick(("private", "public"), act.c)),
                 events.StreamLost(at=w.at, stream="public", reason=pick(REASONS, act.c)),
                 connected(w.at, pick(((BTC,), (BTC, ETH)), act.c), rate=pick((1.0, 60.0), act.a)),
@@ -250,7 +253,7 @@ def _process(w: World, past: Past, act: Act) -> list[Any]:
             ],
             [
                 events.ClockJumped(
-                    at=max(1, w.at + pick((-3_600_000, 3_600_000, -9_000), act.c)), by_ms=1
+                    at=max(1, w.at + pick((-3_600_000, 3_600_000, -9_000), act.c // 3)), by_ms=1
                 )
             ],
             [
@@ -328,15 +331,15 @@ _KINDS = {
     "process": _process,
     "repair": _repair,
 }
-_OFTEN = (*("tick", "signal", "news", "repair") * 3, "fill", *_KINDS)
+_OFTEN = (*("tick", "signal", "news") * 3, "repair", "fill", "command", *_KINDS)
 
 ACTS = st.lists(
     st.builds(
         Act,
         st.sampled_from(_OFTEN),
-        st.integers(0, 40),
-        st.integers(0, 40),
-        st.integers(0, 40),
+        st.integers(0, 999),
+        st.integers(0, 999),
+        st.integers(0, 999),
     ),
     min_size=20,
     max_size=60,

@@ -25,7 +25,7 @@ from bot.store.writer import Writer, encode
 from tests.given import BTC, ETH, D, a_world, but, go, measured, opening_events, ticked, tuned
 from tests.properties.life import ACTS, live, the_beginning
 
-EXAMPLES = 1_000 if settings.get_current_profile_name() == "explore" else 300
+EXAMPLES = 1_000 if settings.get_current_profile_name() == "explore" else 120
 often = settings(max_examples=EXAMPLES)
 CLOSE = D("1e-9")
 
