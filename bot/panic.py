@@ -16,11 +16,11 @@ from pathlib import Path
 import msgspec
 
 from bot.core.effects import Submit
+from bot.core.text import safe_text
 from bot.core.values import Side, VenuePosition
 from bot.edge.clock import wall_ms
 from bot.edge.files import Halt, append_panic_line
 from bot.edge.host import process_ended
-from bot.edge.text import safe_text
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.codes import Kind
 from bot.edge.venues.send import send_order

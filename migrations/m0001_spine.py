@@ -185,7 +185,8 @@ SELECT date(closed_at / 1000.0, 'unixepoch') AS day, count(*) AS trades,
 FROM trade WHERE shadow = 0 GROUP BY day;
 
 CREATE VIEW equity_by_day AS
-SELECT day, first AS open, low, high, equity AS close, drawdown FROM (
+SELECT day, CAST(first AS REAL) AS open, low, high, CAST(equity AS REAL) AS close, drawdown
+FROM (
   SELECT date(at / 1000.0, 'unixepoch') AS day,
          first_value(equity) OVER w AS first, last_value(equity) OVER w AS equity,
          min(CAST(equity AS REAL)) OVER w AS low, max(CAST(equity AS REAL)) OVER w AS high,

@@ -24,7 +24,9 @@ class Group(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Let ``python -m bot --for 60s`` mean ``python -m bot run --for 60s``."""
         if not args or (args[0].startswith("-") and args[0] not in _OWN_OPTIONS):
-            args = ["run", *args]
+            named = next((n for n, arg in enumerate(args) if arg in self.commands), None)
+            # options before the command are its own: `--state PATH status` is `status --state PATH`
+            args = ["run", *args] if named is None else [args.pop(named), *args]
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

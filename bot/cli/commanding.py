@@ -20,7 +20,7 @@ from bot.cli.options import (
     state_option,
 )
 from bot.cli.output import CODES, Exit, put, put_json, say
-from bot.desk.text import clean
+from bot.core.text import safe_text
 from bot.errors import NotRunning
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def do(
     if command not in VERBS:
         raise click.UsageError(f"expected one of {', '.join(VERBS)}; found {command!r}")
     args = _arguments(arguments, symbol, expires)
-    ask = Ask(command, args, clean(reason, 500), max(1, round(ttl)))
+    ask = Ask(command, args, safe_text(reason, 500), max(1, round(ttl)))
     patience = timeout or VERBS[command].within_seconds + _PATIENCE_SECONDS
     moves = []
     for moved in _carry_out(state, ask, patience):

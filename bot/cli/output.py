@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from bot.core.text import safe_text
 from bot.desk.clock import seconds
-from bot.desk.text import clean, shown
+from bot.desk.text import CELL_MAX, shown
 from bot.store.database import Connection
 
 PIPE_WIDTH = 100_000
@@ -41,12 +42,12 @@ CODES = (
 
 def say(text: str) -> None:
     """Tell a person something, on stderr."""
-    print(clean(text), file=sys.stderr, flush=True)
+    print(safe_text(text, CELL_MAX), file=sys.stderr, flush=True)
 
 
 def put(text: str) -> None:
     """Print one line of data, cleaned."""
-    print(clean(text, 1_000_000), flush=True)
+    print(safe_text(text, 1_000_000), flush=True)
 
 
 def put_json(value: Any) -> None:

@@ -11,7 +11,8 @@ import click
 
 from bot.cli.options import DURATION, json_option, state_option
 from bot.cli.output import CODES, Exit, put, put_csv, put_json, put_table, say
-from bot.desk.text import age, clean, moment
+from bot.core.text import safe_text
+from bot.desk.text import CELL_MAX, age, moment
 from bot.errors import ConfigError, NotRunning
 
 if TYPE_CHECKING:
@@ -272,7 +273,10 @@ def _show_machine(table: Table, standing: list[Standing]) -> None:
     if standing:
         put_table(
             ("key", "state", "since", "why"),
-            [(row.key, row.state, moment(row.since), clean(row.reason)) for row in standing],
+            [
+                (row.key, row.state, moment(row.since), safe_text(row.reason, CELL_MAX))
+                for row in standing
+            ],
         )
 
 

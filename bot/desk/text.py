@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-_UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format (bidi, zero width), surrogates, breaks
+from bot.core.text import safe_text
 
-
-def clean(text: str, limit: int = 2_000) -> str:
-    """Return the text with control and invisible characters replaced, cut at ``limit``."""
-    if len(text) > limit:
-        text = f"{text[: limit - 1]}…"
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(REPLACEMENT if unicodedata.category(c) in _UNSAFE else c for c in text)
+CELL_MAX = 2_000
 
 
 def shown(value: Any) -> str:
@@ -24,8 +15,8 @@ def shown(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bytes):
-        return clean(value.hex())
-    return clean(str(value))
+        return safe_text(value.hex(), CELL_MAX)
+    return safe_text(str(value), CELL_MAX)
 
 
 def moment(ms: int) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from bot.edge.text import safe_text
+from bot.core.text import safe_text
 
 LINE_BYTES_MAX = 16_384
 CLIENTS_MAX = 32

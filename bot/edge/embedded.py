@@ -14,8 +14,8 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
+from bot.core.text import safe_text
 from bot.edge.host import process_ended
-from bot.edge.text import safe_text
 from bot.errors import Refused, Retryable
 
 PORT_FILE, BOOK, LOG = "exchange.port", "exchange.db", "exchange.out"

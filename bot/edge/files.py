@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
+from bot.core.text import safe_text
 from bot.edge.clock import wall_ms
-from bot.edge.text import safe_text
 from bot.errors import Refused, Retryable
 
 HEARTBEAT_BYTES = 2048

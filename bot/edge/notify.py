@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from bot.edge.text import safe_text
+from bot.core.text import safe_text
 from bot.errors import ConfigError, Retryable
 
 TEXT_MAX = 3_000

@@ -9,6 +9,10 @@ from bot.core.events import Commanded
 from bot.core.runs import VERBS
 from bot.engine.boot import build_reactor, open_state, take_lease
 from bot.errors import NotRunning, Refused
+from bot.store.database import Connection
+
+_left_open: list[Connection] = []
+"""Closing would remove the -wal that read-only users need; the process ends with it open."""
 
 OFFLINE = ("hold", "reduce", "kill")
 """What only tightens and needs no venue."""
@@ -48,7 +52,8 @@ def do_offline(
             ]
         )
         booted.writer.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        _left_open.append(booted.writer.connection)
     finally:
         lease.release()
-    moves = [step for _, _, step in committed.entries if step.machine == "run"]
+    moves = [entry.step for entry in committed.entries if entry.step.machine == "run"]
     return moves[-1].dest, moves[-1].reason

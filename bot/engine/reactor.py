@@ -14,10 +14,9 @@ from msgspec import Struct
 
 from bot.core.decide import Decision, decide
 from bot.core.events import Event, Poisoned
-from bot.core.machine import Step
 from bot.core.turn import Dispatch, Question
 from bot.core.world import World
-from bot.store.writer import IllegalWrite, JournalRow, Writer, decode, encode
+from bot.store.writer import IllegalWrite, JournalRow, Writer, Written, decode, encode
 
 
 class Point(StrEnum):
@@ -56,10 +55,10 @@ class OracleLike(Protocol):
 
 
 class Committed(Struct, frozen=True):
-    """What a turn made durable. ``entries``: ``(transition id, at, step)`` in order."""
+    """What a turn made durable; ``entries`` are its transitions in order."""
 
     world: World
-    entries: tuple[tuple[int, int, Step], ...]
+    entries: tuple[Written, ...]
     dispatches: tuple[Dispatch, ...]
     head_id: int
     head: bytes
@@ -72,7 +71,7 @@ class _Turn:
         self.world = world
         self.done = 0
         self.states: dict[str, Any] = {}
-        self.entries: list[tuple[int, Step]] = []
+        self.entries: list[Written] = []
         self.dispatches: list[Dispatch] = []
 
 
@@ -109,7 +108,7 @@ class Reactor:
         self.probe(Point.TAKEN)
         waiting = list(events)
         while True:
-            first, turn = self.writer.head_id + 1, _Turn(self.world)
+            turn = _Turn(self.world)
             self.writer.begin()
             try:
                 self.probe(Point.BEGUN)
@@ -133,9 +132,12 @@ class Reactor:
         self.world = turn.world
         self.oracle.swap(turn.states)
         self.probe(Point.SWAPPED)
-        entries = tuple((first + n, at, step) for n, (at, step) in enumerate(turn.entries))
         return Committed(
-            self.world, entries, tuple(turn.dispatches), self.writer.head_id, self.writer.head
+            self.world,
+            tuple(turn.entries),
+            tuple(turn.dispatches),
+            self.writer.head_id,
+            self.writer.head,
         )
 
     def _event(self, turn: _Turn, event: Event) -> None:
@@ -149,9 +151,8 @@ class Reactor:
         for row, decision in decided.rows:
             self.writer.append(row)
             self.probe(Point.JOURNALED)
-            self.writer.decision(row[0], row[5], decision)
+            turn.entries += self.writer.decision(row[0], row[5], decision)
             self.probe(Point.WRITTEN)
-            turn.entries += ((decision.world.at, step) for step in decision.steps)
             turn.dispatches += decision.dispatches
         turn.world = decided.world
         turn.states |= decided.states

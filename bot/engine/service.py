@@ -47,6 +47,7 @@ from bot.engine.watch import Watch
 from bot.errors import BotError, ChainBroken, Retryable, StoreBusy, StoreFatal
 from bot.store import chain
 from bot.store.database import open_reader
+from bot.store.writer import Written
 
 EXIT_OK, EXIT_RESTART = 0, 75
 
@@ -256,13 +257,10 @@ class Service:
     def _after_commit(self, committed: Committed) -> None:
         self.runner.start(committed.dispatches)
         self.commands.publish([_line(entry) for entry in committed.entries])
-        if any(
-            step.machine == "process" and step.dest == "BOOT" for _, _, step in committed.entries
-        ):
+        moves = {entry.step.dest for entry in committed.entries if entry.step.machine == "process"}
+        if "BOOT" in moves:
             boot.panic_was_read(self.paths)
-        if any(
-            step.machine == "process" and step.dest == "RUNNING" for _, _, step in committed.entries
-        ):
+        if "RUNNING" in moves:
             sd_notify("READY=1")
 
     def _beat(self, signs: Mapping[str, Any]) -> None:
@@ -332,21 +330,23 @@ class Service:
         reader = open_reader(self.paths.state, alive=True)
         try:
             rows = reader.execute(
-                "SELECT id, at, machine, key, version, source, trigger, dest, reason"
+                "SELECT id, seq, at, machine, key, version, source, trigger, dest, reason,"
+                " lower(hex(substr(hash, 1, 6))) AS head"
                 " FROM transition WHERE id > ? ORDER BY id LIMIT 100000",
                 (after,),
-            ).fetchall()
+            )
+            names = [column[0] for column in rows.description]
+            return [dict(zip(names, row, strict=True)) for row in rows]
         finally:
             reader.close()
-        names = ("id", "at", "machine", "key", "version", "source", "trigger", "dest", "reason")
-        return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _line(entry: tuple[int, int, Any]) -> dict[str, Any]:
-    id_, at, step = entry
+def _line(entry: Written) -> dict[str, Any]:
+    step = entry.step
     return {
-        "id": id_,
-        "at": at,
+        "id": entry.id,
+        "seq": entry.seq,
+        "at": entry.at,
         "machine": step.machine,
         "key": step.key,
         "version": step.version,
@@ -354,4 +354,5 @@ def _line(entry: tuple[int, int, Any]) -> dict[str, Any]:
         "trigger": step.trigger,
         "dest": step.dest,
         "reason": step.reason,
+        "head": chain.short(entry.hash),
     }

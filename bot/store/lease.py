@@ -9,9 +9,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 
 from bot.errors import LeaseHeld
+
+ATTEMPTS, PAUSE_SECONDS = 10, 0.02
 
 
 def lease_path(state: Path) -> Path:
@@ -38,21 +41,29 @@ class Lease:
     def __init__(self, state: Path, who: dict[str, object]) -> None:
         self.path = lease_path(state)
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(self._fd):
             held_by = _read(self._fd)
             os.close(self._fd)
             named = ", ".join(f"{key} {value}" for key, value in held_by.items())
-            raise LeaseHeld(
-                f"{state} is in use: its lease is held by {named or 'another process'}"
-            ) from None
+            raise LeaseHeld(f"{state} is in use: its lease is held by {named or 'another process'}")
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, json.dumps(who).encode(), 0)
 
     def release(self) -> None:
         """Give the lease back."""
         os.close(self._fd)
+
+
+def _locked(fd: int) -> bool:
+    """Lock for writing; someone who only looks holds it for an instant, so try for a moment."""
+    for _ in range(ATTEMPTS):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return True
+    return False
 
 
 def _read(fd: int) -> dict[str, object]:

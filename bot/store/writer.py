@@ -40,6 +40,16 @@ JournalRow = tuple[int, int, int, str, int | None, str]
 """An event as the journal keeps it: seq, at, wall, kind, cause (an answer's question), body."""
 
 
+class Written(msgspec.Struct, frozen=True):
+    """A transition as it was written."""
+
+    id: int
+    seq: int
+    at: int
+    step: Step
+    hash: bytes
+
+
 class IllegalWrite(Exception):
     """SQLite refused a row of a decision: an illegal move, a broken chain, a lost race."""
 
@@ -100,15 +110,17 @@ class Writer:
         self._execute("INSERT INTO journal VALUES(?, ?, ?, ?, ?, ?)", row)
         self._next = (row[0], self._next[1], self._next[2])
 
-    def decision(self, seq: int, body: str, decision: Decision) -> None:
-        """Append what follows from an event: its steps, effects, and facts."""
+    def decision(self, seq: int, body: str, decision: Decision) -> list[Written]:
+        """Append what follows from an event: its steps, effects, and facts; return the steps."""
         at = decision.world.at
-        self._steps(seq, at, body.encode(), decision.steps)
+        written = self._steps(seq, at, body.encode(), decision.steps)
         self._effects(seq, decision.emitted)
         for fact in decision.facts:
             _FACTS[type(fact)](self, seq, at, fact)
+        return written
 
-    def _steps(self, seq: int, at: int, body: bytes, steps: Iterable[Step]) -> None:
+    def _steps(self, seq: int, at: int, body: bytes, steps: Iterable[Step]) -> list[Written]:
+        written = []
         for step in steps:
             _, head_id, head = self._next
             row: Stored = (
@@ -130,6 +142,8 @@ class Writer:
                 (*row, hash_),
             )
             self._next = (seq, head_id + 1, hash_)
+            written.append(Written(head_id + 1, seq, at, step, hash_))
+        return written
 
     def _effects(self, seq: int, emitted: Iterable[Dispatch]) -> None:
         for dispatch in emitted:

@@ -68,7 +68,7 @@ class Stamps:
     def born(self, committed: Committed) -> None:
         """Note the turn's instants for every order that was born in it."""
         world, turn = committed.world, {p.value: at for p, at in self.points.items()}
-        keys = [s.key for _, _, s in committed.entries if s.machine == "order" and s.version == 1]
+        keys = [s.key for s in (e.step for e in committed.entries) if s.machine == "order" and s.version == 1]
         for key in keys:
             symbol = world.orders[key].symbol
             candle = f"{symbol} {world.feeds[symbol].last}"

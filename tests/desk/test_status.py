@@ -13,7 +13,8 @@ import pytest
 from bot.core.machine import Level
 from bot.core.permission import entry_level, lowered
 from bot.desk import files, status
-from bot.desk.text import age, clean, moment
+from bot.core.text import safe_text
+from bot.desk.text import age, moment
 from bot.edge.files import Halt, Heartbeat
 from bot.store.database import open_writer
 from bot.store.lease import Lease
@@ -175,9 +176,9 @@ def test_a_reader_does_not_take_the_log_away(state):
 
 
 def test_text_from_outside_cannot_move_the_cursor_or_hide():
-    assert clean("a\x1b[31mb\n\u202ec\u200bd") == "a\ufffd[31mb\ufffd\ufffdc\ufffdd"
-    assert clean("ü€✓ plain") == "ü€✓ plain"
-    assert clean("x" * 50, 10) == "xxxxxxxxx…"
+    assert safe_text("a\x1b[31mb\n\u202ec\u200bd") == "a\ufffd[31mb\ufffd\ufffdc\ufffdd"
+    assert safe_text("ü€✓ plain") == "ü€✓ plain"
+    assert safe_text("x" * 50, 10) == "xxxxxxxxx…"
 
 
 def test_times_and_ages_are_what_people_write():

@@ -122,7 +122,8 @@ async def test_a_limit_says_when_to_come_back(tmp_path):
     try:
         async with limited.venue() as venue:
             with pytest.raises(Busy, match="10006") as busy:
-                await venue.leverage(["BTCUSDT"] * 50, 3)
+                for leverage in range(2, 52):
+                    await venue.leverage(["BTCUSDT"], leverage)
             now = venue.clock.now()
             assert now < busy.value.retry_at <= now + 13_000
     finally:

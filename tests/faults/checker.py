@@ -75,6 +75,8 @@ def lines(path: Path) -> Iterator[Line]:
 
 def check(folder: Path, *, finished: bool) -> Report:
     """Return what became of the promises. ``finished``: the last run ended clean, with no position."""
+    if not (folder / "state.db").exists():
+        return Report([f"database lost: expected {folder}/state.db, found none"])
     evidence = Evidence(folder)
     try:
         report = Report(
@@ -158,7 +160,7 @@ def sound(evidence: Evidence) -> Iterator[str]:
             question(evidence.db)
         except BotError as error:
             yield f"{name} broken: {error}"
-        except Exception as error:  # what was journaled cannot even be decided again
+        except Exception as error:  # noqa: BLE001 what was journaled cannot even be decided again
             yield f"{name} broken: {type(error).__name__}: {error}"
 
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.store.database import only_library
+from bot.store.database import DriverError, only_library
 
 only_library()
 
@@ -35,6 +35,7 @@ import sqlite_utils  # noqa: E402, F401
 import bot.config  # noqa: E402
 from bot.engine import service  # noqa: E402
 from bot.engine.reactor import Point  # noqa: E402
+from bot.errors import BotError  # noqa: E402
 from tests.faults import checker, mutations  # noqa: E402
 from tests.faults.places import Place, merged, toml  # noqa: E402
 
@@ -100,7 +101,13 @@ class Child:
     """A forked service. ``suicide``: the point and hit at which it kills itself."""
 
     def __init__(
-        self, place: Place, config: Path, counters: Counters, *, suicide: Any = None, mutation: str = "",
+        self,
+        place: Place,
+        config: Path,
+        counters: Counters,
+        *,
+        suicide: Any = None,
+        mutation: str = "",
         seconds: float = RUN_SECONDS,
     ) -> None:
         self.raw = b""
@@ -166,7 +173,12 @@ def _probe(counters: Counters, suicide: Any) -> Callable[[Point], None]:
 
 
 def _serve(
-    place: Place, config: Path, probe: Callable[[Point], None], pipe: int, mutation: str, seconds: float
+    place: Place,
+    config: Path,
+    probe: Callable[[Point], None],
+    pipe: int,
+    mutation: str,
+    seconds: float,
 ) -> None:
     """Be the bot, in the child."""
     code = 99
@@ -178,13 +190,18 @@ def _serve(
 
         class Piped(service.Commands):
             def publish(self, lines: list[dict[str, Any]]) -> None:
-                os.write(pipe, b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines))
+                os.write(
+                    pipe,
+                    b"".join(
+                        json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines
+                    ),
+                )
                 super().publish(lines)
 
         service.Commands = Piped  # type: ignore[misc]
         mutations.apply(mutation)
         code = service.run(bot.config.load(config), place.state, seconds, probe)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 a child has nobody to raise to
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -239,7 +256,7 @@ class Campaign:
         or for an order to leave, so that those instants are met often enough.
         """
         aim = "boot" if self.random.random() < 1 / 6 else self.random.choice(AIMS)
-        delay = self.random.random() * (0.3 if aim == "boot" else self.job.delay_max)
+        delay = self.random.random() * (0.2 if aim == "boot" else self.job.delay_max)
         child = self._child()
         alive = aim == "boot" or child.until_running()
         if aim != "boot":
@@ -271,7 +288,9 @@ class Campaign:
 
     def finish(self) -> None:
         """Let one child live, close its positions, and end clean."""
-        child = Child(self.place, self.final, self.counters, mutation=self.job.mutation, seconds=0.8)
+        child = Child(
+            self.place, self.final, self.counters, mutation=self.job.mutation, seconds=0.8
+        )
         status = child.wait()
         self._keep(child)
         if os.waitstatus_to_exitcode(status) != 0:
@@ -298,10 +317,14 @@ class Campaign:
         """See where the kill hit."""
         hits = self._keep(child)
         if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
-            self.problems.append(f"a child ended by itself with {status}: {self.place.said()[-1500:]}")
+            self.problems.append(
+                f"a child ended by itself with {status}: {self.place.said()[-1500:]}"
+            )
             return
         self.found["kills"] += 1
-        self.found["kills_inside_transaction"] += hits[Point.BEGUN.value] > hits[Point.COMMITTED.value]
+        self.found["kills_inside_transaction"] += (
+            hits[Point.BEGUN.value] > hits[Point.COMMITTED.value]
+        )
         self.found["kills_in_boot"] += b'"dest":"RUNNING"' not in child.raw
         flying = hits[Point.SENDING.value] - hits[Point.OUTCOME.value]
         self.found["effects_in_flight"] += flying
@@ -310,7 +333,7 @@ class Campaign:
             sql = "SELECT count(*) FROM instance WHERE machine = 'order' AND state = 'INTENDED'"
             try:
                 self.found["orders_in_doubt"] += self.place.rows(sql, alive=False)[0][0]
-            except Exception:  # killed before the schema was there
+            except (BotError, DriverError):  # killed before the schema was there
                 self.found["kills_before_schema"] += 1
 
     def _keep(self, child: Child) -> Counter[str]:

@@ -15,7 +15,6 @@ from bot.core.events import Started
 from bot.core.holds import HOLD, HoldState
 from bot.core.machine import Row, always
 from bot.engine import gate, service
-from bot.engine.reactor import Reactor
 from bot.store.writer import Writer
 from tests.faults.checker import COLUMNS
 
@@ -44,24 +43,26 @@ def _services() -> list[service.Service]:
 
 
 def send_before_commit() -> None:
-    """Effects leave as soon as they are decided, unasked; the process dies before its COMMIT."""
+    """Orders leave as soon as they are decided, unasked; the process dies before its COMMIT."""
     gate.Gate.why_not = lambda self, submit: None  # type: ignore[method-assign]
-    made, take, commit = _services(), Reactor._take, Writer.commit
-    orders: list[object] = []
+    made, write, commit = _services(), Writer.decision, Writer.commit
+    left: list[object] = []
 
-    def early(self: Reactor, turn: Any, decision: Any) -> None:
-        take(self, turn, decision)
-        made[0].asyncio_loop.call_soon_threadsafe(made[0].runner.start, decision.dispatches)
-        turn.dispatches.clear()
-        orders.extend(d for d in decision.dispatches if isinstance(d.effect, Submit))
+    def early(self: Writer, seq: int, body: str, decision: Any) -> Any:
+        found = write(self, seq, body, decision)
+        orders = [d for d in decision.dispatches if isinstance(d.effect, Submit)]
+        if orders:
+            made[0].asyncio_loop.call_soon_threadsafe(made[0].runner.start, orders)
+            left.extend(orders)
+        return found
 
     def late(self: Writer) -> None:
-        if orders:
+        if left:
             time.sleep(0.3)
             _die()
         commit(self)
 
-    Reactor._take = early  # type: ignore[method-assign]
+    Writer.decision = early  # type: ignore[method-assign]
     Writer.commit = late  # type: ignore[method-assign]
 
 

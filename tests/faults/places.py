@@ -17,6 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bot.errors import BotError
+from bot.store.database import DriverError, open_reader
+
 ROOT = Path(__file__).parents[2]
 SYMBOLS = "BTCUSDT,ETHUSDT,SOLUSDT,XRPUSDT,DOGEUSDT,ADAUSDT,LTCUSDT,LINKUSDT"
 BUSY = {
@@ -39,7 +42,9 @@ Json = dict[str, Any]
 Config = dict[str, dict[str, Any]]
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 15.0) -> Any:
+def until(
+    condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = 15.0
+) -> Any:
     """Return the first true value of a condition; fail with ``what`` after a deadline."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -47,7 +52,8 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 15.0) -> Any
         if value:
             return value
         time.sleep(0.01)
-    raise AssertionError(f"expected within {seconds:g} s: {what}")
+    told = what if isinstance(what, str) else what()
+    raise AssertionError(f"expected within {seconds:g} s: {told}")
 
 
 def merged(*configs: Config) -> Config:
@@ -104,7 +110,9 @@ class Place:
 
     def start_bot(self, *flags: str, out: str = "bot.out") -> subprocess.Popen[bytes]:
         """Start the whole program; what it prints goes to a file that only people read."""
-        return self._spawn([sys.executable, "-m", "bot", "run", "--state", str(self.state), *flags], out)
+        return self._spawn(
+            [sys.executable, "-m", "bot", "run", "--state", str(self.state), *flags], out
+        )
 
     def _spawn(self, command: list[str], out: str) -> subprocess.Popen[bytes]:
         with (self.folder / out).open("ab") as file:
@@ -156,9 +164,8 @@ class Place:
     def ask(self, verb: str, **args: str) -> None:
         """Send an operator's command and do not wait for what becomes of it."""
         request = {"op": "do", "id": uuid.uuid4().hex, "verb": verb, "args": args}
-        with contextlib.suppress(OSError):
-            with connected(self.socket) as client:
-                client.sendall(json.dumps({**request, "reason": f"test of {verb}"}).encode() + b"\n")
+        with contextlib.suppress(OSError), connected(self.socket) as client:
+            client.sendall(json.dumps({**request, "reason": f"test of {verb}"}).encode() + b"\n")
 
     def do(self, verb: str, **args: str) -> Json:
         """Send a command and return its last word."""
@@ -175,8 +182,6 @@ class Place:
 
     def rows(self, sql: str, *values: Any, alive: bool = True) -> list[tuple[Any, ...]]:
         """Read the database, read-only."""
-        from bot.store.database import open_reader
-
         db = open_reader(self.state, alive=alive)
         try:
             found: list[tuple[Any, ...]] = db.execute(sql, values).fetchall()
@@ -189,15 +194,17 @@ class Place:
         try:
             sql = "SELECT state FROM instance WHERE machine = ? AND key = ?"
             rows = self.rows(sql, machine, key)
-        except Exception:  # not there yet, or its schema is not
+        except (BotError, DriverError):  # not there yet, or its schema is not
             return ""
         return str(rows[0][0]) if rows else ""
 
-    def until_state(self, machine: str, *states: str, key: str = "account", seconds: float = 20) -> None:
+    def until_state(
+        self, machine: str, *states: str, key: str = "account", seconds: float = 20
+    ) -> None:
         """Wait until a machine stands in one of these states."""
         until(
             lambda: self.state_of(machine, key) in states,
-            f"{machine} {key} is {' or '.join(states)}; {self.said()[-800:]}",
+            lambda: f"{machine} {key} is {' or '.join(states)}; {self.said()[-800:]}",
             seconds,
         )
 
@@ -243,7 +250,10 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         """Watch, over the deaths of the bot, until finished."""
         folder = self.place.folder
-        with (folder / "acks.jsonl").open("ab") as acks, (folder / "beats.jsonl").open("ab") as beats:
+        with (
+            (folder / "acks.jsonl").open("ab") as acks,
+            (folder / "beats.jsonl").open("ab") as beats,
+        ):
             while not self._ending.wait(0.01):
                 with contextlib.suppress(OSError):
                     self._watch(acks, beats)

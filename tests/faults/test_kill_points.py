@@ -10,7 +10,13 @@ from tests.faults import jobs
 from tests.faults.places import ROOT
 
 SEED = 20_260_602
-LATEST = {Point.SNAPSHOT: 1, Point.ANSWERED: 12, Point.SENDING: 12, Point.SENT: 12, Point.OUTCOME: 12}
+LATEST = {
+    Point.SNAPSHOT: 1,
+    Point.ANSWERED: 12,
+    Point.SENDING: 12,
+    Point.SENT: 12,
+    Point.OUTCOME: 12,
+}
 
 
 def test_the_bot_dies_at_every_point_and_recovers(tmp_path):

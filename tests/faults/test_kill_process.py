@@ -40,8 +40,13 @@ def test_twenty_kills_of_the_whole_program(tmp_path):
     report = checker.check(place.folder, finished=True)
     print(f"\nkills {KILLS}, commands {commands}\n{report}")
     assert not report.violations, f"seed {SEED}, {place.folder}\n{report}"
-    assert report.orders and report.acknowledged and report.beats and commands
-    moved = place.rows("SELECT DISTINCT machine FROM transition WHERE trigger = 'Commanded'", alive=False)
+    assert report.orders
+    assert report.acknowledged
+    assert report.beats
+    assert commands
+    moved = place.rows(
+        "SELECT DISTINCT machine FROM transition WHERE trigger = 'Commanded'", alive=False
+    )
     assert {("hold",), ("kill",), ("guard",)} & set(moved)
 
 
@@ -50,7 +55,7 @@ def until_running(watcher, bot, place) -> None:
         assert bot.poll() is None, place.said()[-2000:]
         return "RUNNING" in watcher.process_states
 
-    until(running, f"the bot runs; {place.said()[-1000:]}", 30)
+    until(running, lambda: f"the bot runs; {place.said()[-1000:]}", 30)
 
 
 def operate(place, chance) -> int:

@@ -19,7 +19,10 @@ CASES = {
     "resend after crash": ({"plan": DIES_BY_ITSELF * 2}, "was sent again and refused"),
     "decide twice": ({"plan": LATER}, "accepted orders stem from"),
     "forget hold": ({"plan": LATER, "commands": ["hold"]}, "state not as before: hold"),
-    "enter while held": ({"plan": [("committed", 110)], "commands": ["hold"]}, "entry while hold was HELD"),
+    "enter while held": (
+        {"plan": [("committed", 110)], "commands": ["hold"]},
+        "entry while hold was HELD",
+    ),
     "lose fills": ({"plan": LATER, "finish": True}, "execution not booked once"),
 }
 
@@ -28,7 +31,13 @@ CASES = {
 def results(tmp_path_factory) -> dict:
     folder = tmp_path_factory.mktemp("mutations")
     planned = [
-        {"folder": str(folder / name.replace(" ", "-")), "finish": False, "seed": 7, "mutation": name, **job}
+        {
+            "folder": str(folder / name.replace(" ", "-")),
+            "finish": False,
+            "seed": 7,
+            "mutation": name,
+            **job,
+        }
         for name, (job, _) in CASES.items()
     ]
     return dict(zip(CASES, jobs.run_all(planned), strict=True))
@@ -56,7 +65,9 @@ def test_an_edited_database_is_found_out(results, violation, tmp_path):
     source = Path(results["decide twice"]["folder"])
     shutil.copytree(source, tmp_path / "copy", ignore=shutil.ignore_patterns("*.sock"))
     db = sqlite3.connect(tmp_path / "copy" / "state.db", isolation_level=None)
-    for (trigger,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+    for (trigger,) in db.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'trigger'"
+    ).fetchall():
         db.execute(f"DROP TRIGGER {trigger}")
     db.execute(EDITS[violation])
     db.close()

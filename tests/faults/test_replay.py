@@ -10,8 +10,14 @@ import pytest
 from tests.faults.places import ROOT, Place
 
 CHANGES = {
-    "orders.py": ('return f"acknowledged as {event.venue_id}"', 'return f"acknowledged {event.venue_id}"'),
-    "entries.py": ("if not signal.confidence >= risk.confidence_min:", "if not signal.confidence >= 0.99:"),
+    "orders.py": (
+        'return f"acknowledged as {event.venue_id}"',
+        'return f"acknowledged {event.venue_id}"',
+    ),
+    "entries.py": (
+        "if not signal.confidence >= risk.confidence_min:",
+        "if not signal.confidence >= 0.99:",
+    ),
 }
 
 
@@ -48,11 +54,14 @@ def test_a_run_of_the_whole_program_replays_byte_for_byte(ran):
 @pytest.mark.parametrize("module", CHANGES)
 def test_one_changed_line_of_a_rule_is_caught_with_its_first_difference(ran, module, tmp_path):
     for package in ("bot", "migrations"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     path = tmp_path / "bot" / "core" / module
     before, after = CHANGES[module]
     assert path.read_text().count(before) == 1
     path.write_text(path.read_text().replace(before, after))
     done = replayed(ran, tmp_path)
     assert done.returncode == 1, done.stdout
-    assert "stored" in done.stderr and "recomputed" in done.stderr, done.stderr
+    assert "stored" in done.stderr, done.stderr
+    assert "recomputed" in done.stderr, done.stderr

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from bot.core.events import Reconciled
+from bot.core.text import safe_text
 from bot.core.values import (
     Candle,
     Instrument,
@@ -20,7 +21,6 @@ from bot.core.values import (
     VenuePosition,
 )
 from bot.edge.clock import MarketClock
-from bot.edge.text import safe_text
 from bot.edge.venues import wire
 from bot.edge.venues.codes import BAD_PARAMETER, CLOCK, GONE, UNCHANGED, Kind
 from bot.edge.venues.rest import Busy, Declined, Reply, Rest
@@ -69,6 +69,7 @@ class Bybit:
         self.key = key
         self.rest = Rest(rest_url, key, secret, clock)
         self._jump_ms = 0
+        self._leverages: dict[str, int] = {}
 
     @property
     def last_request_sent_ns(self) -> int:
@@ -277,11 +278,14 @@ class Bybit:
             raise
 
     async def leverage(self, symbols: Iterable[str], leverage: int) -> None:
-        """Set the leverage of each symbol; unchanged is fine."""
+        """Set the leverage of each symbol; one that was set before is not asked for again."""
         for symbol in symbols:
+            if self._leverages.get(symbol) == leverage:
+                continue
             sides = {"buyLeverage": str(leverage), "sellLeverage": str(leverage)}
             body = {"category": self.category, "symbol": symbol, **sides}
             await self._change("/v5/position/set-leverage", body, UNCHANGED)
+            self._leverages[symbol] = leverage
 
     # -- requests ----------------------------------------------------------------------------------
 

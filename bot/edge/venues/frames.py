@@ -18,8 +18,8 @@ from bot.core.events import (
     OrderReported,
     PositionReported,
 )
+from bot.core.text import safe_text
 from bot.edge.clock import MarketClock
-from bot.edge.text import safe_text
 from bot.edge.venues import wire
 
 Post = Callable[[Event], None]

@@ -13,9 +13,9 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from bot.core.text import safe_text
 from bot.edge.clock import MarketClock, Sample, monotonic_ns
 from bot.edge.host import jitter
-from bot.edge.text import safe_text
 from bot.edge.venues.codes import Kind, kind_of_code, kind_of_status
 from bot.errors import Refused, Retryable
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from bot.core.effects import Submit
-from bot.edge.text import safe_text
+from bot.core.text import safe_text
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.codes import CLOCK, Kind
 from bot.edge.venues.wire import OrderIds

@@ -13,9 +13,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from bot.core.events import StreamLost, StreamUp
+from bot.core.text import safe_text
 from bot.edge.clock import monotonic_ns
 from bot.edge.host import jitter
-from bot.edge.text import safe_text
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.frames import Marks, Post, PrivateReader, PublicReader, head_of
 

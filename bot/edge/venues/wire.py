@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from bot.core.text import safe_text
 from bot.core.values import (
     Candle,
     Instrument,
@@ -16,7 +17,6 @@ from bot.core.values import (
     VenueOrder,
     VenuePosition,
 )
-from bot.edge.text import safe_text
 
 MINUTE_MS = 60_000
 ABSURD = 15  # decimal places left of the point: nothing traded is worth or counts so much
