@@ -21,7 +21,7 @@ class Latch:
         """Turn entries off at once; the first reason is kept."""
         self.reason = self.reason or reason
 
-    def settle(self, world: World) -> None:
-        """Clear if what is committed is at least as tight."""
-        if self.reason and entry_level(world) <= Level.REDUCE_ONLY:
+    def settle(self, world: World, written: str | None) -> None:
+        """Clear if the reason that was written is the present one, and its hold is committed."""
+        if self.reason == written and entry_level(world) <= Level.REDUCE_ONLY:
             self.reason = None

@@ -23,6 +23,7 @@ from bot.errors import StoreBusy
 from bot.store import chain, snapshots
 
 BEAT_SECONDS = 1.0
+NOT_MEASURED = 2**40  # MB: the fault speaks, not the space
 RETRY_SECONDS = 0.2
 GIVE_UP_SECONDS = 60.0
 
@@ -81,8 +82,9 @@ class Loop(threading.Thread):
             self.hooks.fatal(error)
 
     def _turn(self, batch: list[Event]) -> None:
+        latched = self.latch.reason
         try:
-            committed = self.reactor.turn(self._with_latch(batch))
+            committed = self.reactor.turn(_with_latch(latched, batch))
         except StoreBusy as error:
             self.latch.tighten(f"the database could not be written: {error}")
             self.inbox.put_back(batch)
@@ -94,21 +96,13 @@ class Loop(threading.Thread):
         self._failing_since = 0
         self.turns += 1
         self.events += len(batch)
-        self.latch.settle(committed.world)
+        self.latch.settle(committed.world, latched)
         self.hooks.committed(committed)
         if (
             committed.world.seq - self._snapshot_seq
             >= committed.world.settings.storage.snapshot_events
         ):
             self._snapshot()
-
-    def _with_latch(self, batch: list[Event]) -> list[Event]:
-        """Write the latch down first, as soon as anything can be written."""
-        if self.latch.reason is None:
-            return batch
-        at = batch[0].at
-        fault = StorageChecked(at=at, free_mb=2**40, fault=self.latch.reason)
-        return [Latched(at=at, reason=self.latch.reason), fault, *batch]
 
     def _snapshot(self) -> None:
         world, wall = self.reactor.world, wall_ms()
@@ -133,6 +127,15 @@ class Loop(threading.Thread):
         self.reactor.writer.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         self._beat_ns = 0
         self._beat()
+
+
+def _with_latch(reason: str | None, batch: list[Event]) -> list[Event]:
+    """Write the latch down first, as soon as anything can be written."""
+    if reason is None:
+        return batch
+    at = batch[0].at
+    fault = StorageChecked(at=at, free_mb=NOT_MEASURED, fault=reason)
+    return [Latched(at=at, reason=reason), fault, *batch]
 
 
 def vital_signs(reactor: Reactor, latch: Latch) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
+from collections.abc import Callable
 
 from bot.store.database import only_library
 
@@ -14,7 +14,7 @@ only_library()
 from tests.bench import boot, group, latency, memory, transition  # noqa: E402
 from tests.bench.figures import Figure, say  # noqa: E402
 
-MEASURES = {
+MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "transition": transition.measure,
     "group": group.measure,
     "latency": latency.measure,

@@ -48,7 +48,12 @@ def measure(transitions: int = TRANSITIONS, runs: int = RUNS) -> list[Figure]:
 def run(where: Path, head: int) -> tuple[float, dict[str, float]]:
     """Boot once; return the seconds to RUNNING, and when each milestone was journaled."""
     with exchange(where, STARTED_AT) as url:
-        lines = ("[venue]", 'env = "sim"', f'rest_url = "{url}"', f'ws_url = "{url.replace("http", "ws")}"')
+        lines = (
+            "[venue]",
+            'env = "sim"',
+            f'rest_url = "{url}"',
+            f'ws_url = "{url.replace("http", "ws")}"',
+        )
         (where / "bot.toml").write_text("\n".join(lines) + "\n")
         wall, began = time.time_ns(), time.perf_counter_ns()
         with program("bot", "run", cwd=where, BOT_VENUE_KEY=KEY, BOT_VENUE_SECRET=SECRET):
@@ -73,7 +78,10 @@ def stages(milestones: list[dict[str, float]], seconds: list[float]) -> list[str
     """Say how long each stage took, as seen from outside."""
     started, connected, reconciled = (middle(m[kind] for m in milestones) for kind in MILESTONES)
     began = time.perf_counter_ns()
-    imports = "import bot.cli.app, bot.engine.service"
+    imports = (
+        "from bot.store.database import only_library; only_library();"
+        " import bot.cli.app, bot.engine.service"
+    )
     subprocess.run([sys.executable, "-c", imports], cwd=ROOT, check=True)
     imported = (time.perf_counter_ns() - began) / 1e6
     return [
@@ -103,11 +111,12 @@ def inside(state: Path) -> list[str]:
     timed("agree", lambda: boot._agree(connection, world))
     market = Settings().market
     oracle = Oracle(Settings().strategy, market.warmup_candles)
-    timed(
-        "indicators",
-        lambda: [
-            oracle.rebuild(s, snapshots.candles(connection, s, market.warmup_candles)) for s in SYMBOLS
-        ],
-    )
+
+    def rebuild() -> None:
+        for symbol in SYMBOLS:
+            stored = snapshots.candles(connection, symbol, market.warmup_candles)
+            oracle.rebuild(symbol, stored)
+
+    timed("indicators", rebuild)
     connection.close()
     return [f"inside: {', '.join(found)} (tail of {tail} events)"]

@@ -34,7 +34,9 @@ class Figure:
         """Say whether the goal is reached, or by how much it is missed."""
         if self.unless:
             return f"not asked: {self.unless}"
-        return "reached" if self.reached else f"not reached: {self.value / self.goal:.2f} of the goal"
+        return (
+            "reached" if self.reached else f"not reached: {self.value / self.goal:.2f} of the goal"
+        )
 
     def text(self) -> str:
         """Return the figure as people read it."""

@@ -27,7 +27,9 @@ def measure(rounds: int = 40) -> list[Figure]:
         if library:
             say(f"group: the same with each sync {SLOW_SYNC_US / 1000:g} ms slower")
             slow = in_child(library, max(5, rounds // 4), SLOW_SYNC_US)
-            found.append(speed("group.speed.slow", slow, f"each sync made {SLOW_SYNC_US / 1000:g} ms slower"))
+            found.append(
+                speed("group.speed.slow", slow, f"each sync made {SLOW_SYNC_US / 1000:g} ms slower")
+            )
     return found
 
 
@@ -72,16 +74,17 @@ def speed(name: str, found: dict[str, Any], where: str) -> Figure:
     """Judge the speed, where a sync is dear enough for grouping to matter."""
     times = found["sync_us"] / found["row_us"]
     cheap = f"a sync costs {times:.1f} × an event's CPU here, asked from {DEAR:g} ×"
+    single, group = found["single_us"] / 1e3, found["group_us"] / 1e3
+    costs = (
+        f"a sync {found['sync_us']:.0f} µs, an event's CPU in the group {found['row_us']:.0f} µs"
+    )
     return Figure(
         name,
-        found["single_us"] / found["group_us"],
+        single / group,
         "×",
         SPEED,
         f"20 events of one transition, one turn each against one turn for all, {where}",
         at_least=True,
         unless="" if times >= DEAR else cheap,
-        note=[
-            f"one turn each {found['single_us'] / 1e3:.2f} ms, one turn {found['group_us'] / 1e3:.2f} ms;"
-            f" a sync {found['sync_us']:.0f} µs, an event's CPU in the group {found['row_us']:.0f} µs"
-        ],
+        note=[f"one turn each {single:.2f} ms, one turn {group:.2f} ms; {costs}"],
     )

@@ -12,7 +12,7 @@ from tests.bench.programs import program
 from tests.bench.rig import SYMBOLS, folder
 
 GOAL_MB, SAMPLES, STOP_SECONDS = 120.0, 6, 30
-NEVER = ("pandas", "sklearn", "xgboost", "lightgbm", "textual", "_sqlite3.")
+NEVER = ("pandas", "sklearn", "xgboost", "lightgbm", "textual", "lib-dynload/_sqlite3")
 
 
 def measure(seconds: int | None = None) -> list[Figure]:
@@ -32,9 +32,11 @@ def measure(seconds: int | None = None) -> list[Figure]:
             bot.wait(STOP_SECONDS)
         said = (where / "log").read_text(errors="replace").strip().splitlines()[-1:]
     wrong = [name for name in NEVER if any(f"/{name}" in file for file in files)]
+    course = ", ".join(f"{mb:.1f}" for mb in samples)
+    found = f"LOADED: {', '.join(wrong)}" if wrong else "none is mapped"
     note = [
-        "every " + f"{seconds / SAMPLES:.0f} s: " + ", ".join(f"{mb:.1f}" for mb in samples) + " MB",
-        f"never loaded ({', '.join(NEVER)}): {'LOADED: ' + ', '.join(wrong) if wrong else 'none is mapped'}",
+        f"every {seconds / SAMPLES:.0f} s: {course} MB",
+        f"never loaded ({', '.join(NEVER)}): {found}",
         f"it ended with: {' '.join(said)}",
     ]
     how = f"VmRSS of python -m bot run after {seconds} s, {len(SYMBOLS)} symbols at 60×, all dependencies installed"

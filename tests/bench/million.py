@@ -17,7 +17,15 @@ from pathlib import Path
 from msgspec.structs import replace
 
 import migrations
-from bot.core.events import Accepted, CandleClosed, Delivered, Event, Measured, OrderReported, Ticked
+from bot.core.events import (
+    Accepted,
+    CandleClosed,
+    Delivered,
+    Event,
+    Measured,
+    OrderReported,
+    Ticked,
+)
 from bot.core.settings import Settings, Strategy
 from bot.core.values import Candle, OrderStatus, Side, VenueOrder
 from bot.store import chain, snapshots
@@ -48,7 +56,9 @@ def database(path: Path, transitions: int) -> int:
         closed = at + MINUTE + 10
         rig.turn(
             *(
-                CandleClosed(at=closed, symbol=s, candle=moved(walks[s][minute], at), source="bybit")
+                CandleClosed(
+                    at=closed, symbol=s, candle=moved(walks[s][minute], at), source="bybit"
+                )
                 for s in SYMBOLS
             )
         )
@@ -65,7 +75,9 @@ def moved(candle: Candle, open_time: int) -> Candle:
 
 def past(transitions: int) -> Path:
     """Return the cached file with the long past; build it if there is none."""
-    sources = Path(__file__).read_bytes() + "".join(map(migrations.checksum, migrations.names())).encode()
+    sources = (
+        Path(__file__).read_bytes() + "".join(map(migrations.checksum, migrations.names())).encode()
+    )
     cache = Path(tempfile.gettempdir()) / f"bench-cache-{os.getuid()}"
     cache.mkdir(mode=0o700, exist_ok=True)
     path = cache / f"past-{transitions}-{hashlib.sha256(sources).hexdigest()[:12]}.db"
@@ -135,7 +147,9 @@ def lives(seq: int) -> Iterator[tuple[Event, list[Move]]]:
         ("delivery", effect, 2, "PENDING", "Delivered", "SENT", "delivered"),
     ]
     numbers = {"close": 100.5, "ema_fast": 100.25, "ema_slow": 100.125, "adx": 31.4, "atr": 0.375}
-    measured = Measured(at=at, symbol=symbol, open_time=at // MINUTE * MINUTE, cross_age=2, **numbers)
+    measured = Measured(
+        at=at, symbol=symbol, open_time=at // MINUTE * MINUTE, cross_age=2, **numbers
+    )
     yield measured, [*ordered[: 1 if has_order else 0], delivery[0]]
     if has_order:
         yield Accepted(at=at + 100, order=key, venue_id=key), [ordered[1]]

@@ -22,7 +22,9 @@ PATIENCE_SECONDS = 30.0
 
 
 @contextmanager
-def program(*arguments: str, cwd: Path, log: str = "log", **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+def program(
+    *arguments: str, cwd: Path, log: str = "log", **environ: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``python -m …`` in a folder; it is killed at the end, if it still runs."""
     with (cwd / log).open("ab") as output:
         process = subprocess.Popen(
@@ -44,7 +46,16 @@ def program(*arguments: str, cwd: Path, log: str = "log", **environ: str) -> Ite
 def exchange(cwd: Path, start_ms: int) -> Iterator[str]:
     """Run the simulated exchange at real speed; give its URL."""
     begin = datetime.fromtimestamp(start_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    flags = ("--port-file", "port", "--symbols", ",".join(SYMBOLS), "--speed", "1", "--start", begin)
+    flags = (
+        "--port-file",
+        "port",
+        "--symbols",
+        ",".join(SYMBOLS),
+        "--speed",
+        "1",
+        "--start",
+        begin,
+    )
     with program("exchange", *flags, cwd=cwd, log="exchange.log"):
         for _ in waiting("the exchange"):
             if (cwd / "port").exists():

@@ -50,7 +50,12 @@ def candles(symbol: str, newest: int, count: int) -> tuple[Candle, ...]:
 
 def first_life(settings: Settings, symbols: tuple[str, ...] = SYMBOLS, at: int = T0) -> list[Event]:
     """Return the events that bring an empty world to RUNNING with every feed LIVE."""
-    account: dict[str, Any] = {"wallet": Decimal(100_000), "positions": (), "orders": (), "fills": ()}
+    account: dict[str, Any] = {
+        "wallet": Decimal(100_000),
+        "positions": (),
+        "orders": (),
+        "fills": (),
+    }
     count = settings.market.warmup_candles
     return [
         Started(at=at, instance="bench1", epoch=1, build="b", config_hash="c", settings=settings),

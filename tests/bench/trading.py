@@ -68,7 +68,11 @@ class Stamps:
     def born(self, committed: Committed) -> None:
         """Note the turn's instants for every order that was born in it."""
         world, turn = committed.world, {p.value: at for p, at in self.points.items()}
-        keys = [s.key for s in (e.step for e in committed.entries) if s.machine == "order" and s.version == 1]
+        keys = [
+            s.key
+            for s in (e.step for e in committed.entries)
+            if s.machine == "order" and s.version == 1
+        ]
         for key in keys:
             symbol = world.orders[key].symbol
             candle = f"{symbol} {world.feeds[symbol].last}"
@@ -89,7 +93,7 @@ class Trading(Service):
         self.reactor.oracle = Eager(self.reactor.oracle)
         self.runner._kinds[Submit] = self._send
         self.leaving = self.venue.rest._leaving
-        self.venue.rest._leaving = self._left  # type: ignore[method-assign]
+        setattr(self.venue.rest, "_leaving", self._left)  # noqa: B010 - a method of a strange object
 
     def post(self, event: Event) -> None:
         """Stamp candles on their way to the reactor."""

@@ -120,7 +120,9 @@ def figures(mine: Cost, theirs: Cost) -> list[Figure]:
         "PENDING→SENT; 20 symbols live), one turn each, against BEGIN IMMEDIATE, the same rows, COMMIT; "
         "ratio of medians"
     )
-    wall, cpu = (middle(a) / middle(b) for a, b in ((mine.wall, theirs.wall), (mine.cpu, theirs.cpu)))
+    wall, cpu = (
+        middle(a) / middle(b) for a, b in ((mine.wall, theirs.wall), (mine.cpu, theirs.cpu))
+    )
     off = [middle(c.wall) - middle(c.sync) for c in (mine, theirs)]
     note.append(f"without the wait for the sync: {off[0] / off[1]:.2f} ×")
     return [
@@ -150,7 +152,7 @@ def capture(path: Path, rounds: int) -> list[list[list[Statement]]]:
     say("transition: capturing the writer's statements")
     rig = running(path, wrap=Recorder)
     rig.connection.execute("PRAGMA synchronous=OFF")
-    recorder = rig.reactor.writer.connection
+    recorder: Any = rig.reactor.writer.connection
     found = []
     for n in range(rounds):
         turns = []

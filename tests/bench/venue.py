@@ -42,6 +42,7 @@ class Market:
         self.sent: dict[str, tuple[int, str]] = {}
         self.arrived: dict[str, int] = {}
         self.public: ServerConnection | None = None
+        self.subscribed = asyncio.Event()
 
     def ms(self) -> int:
         """Return market time."""
@@ -50,7 +51,13 @@ class Market:
     def frame(self, symbol: str, start: int, volume: str) -> bytes:
         """Return a closed candle as the stream sends it."""
         _, opened, high, low, close, _ = bar(start)
-        row = {"start": start, "end": start + MINUTE - 1, "interval": "1", "open": opened, "close": close}
+        row = {
+            "start": start,
+            "end": start + MINUTE - 1,
+            "interval": "1",
+            "open": opened,
+            "close": close,
+        }
         row |= {"high": high, "low": low, "volume": volume, "turnover": "1250", "confirm": True}
         data = [{**row, "timestamp": start + MINUTE}]
         topic = f"kline.1.{symbol}"
@@ -69,7 +76,8 @@ class Market:
             data = {"symbol": symbol, "lastPrice": "100.00", "markPrice": "100.00"}
             topic = f"tickers.{symbol}"
             await self.public.send(
-                _json({"topic": topic, "type": "snapshot", "data": data, "ts": self.ms()}), text=True
+                _json({"topic": topic, "type": "snapshot", "data": data, "ts": self.ms()}),
+                text=True,
             )
 
     async def until(self, at: int) -> None:
@@ -104,14 +112,17 @@ class Market:
 
     async def socket(self, connection: ServerConnection) -> None:
         """Answer what a client of the streams asks."""
+        path = connection.request.path if connection.request else ""
         with contextlib.suppress(ConnectionClosed):  # the bot left
             async for raw in connection:
                 asked = json.loads(raw)
                 await connection.send(
-                    _json({"op": asked["op"], "success": True, "ret_msg": "", "req_id": ""}), text=True
+                    _json({"op": asked["op"], "success": True, "ret_msg": "", "req_id": ""}),
+                    text=True,
                 )
-                if asked["op"] == "subscribe" and "private" not in connection.request.path:
+                if asked["op"] == "subscribe" and path.startswith("/v5/public"):
                     self.public = connection
+                    self.subscribed.set()
 
     def answer(self, path: str, query: dict[str, str], body: bytes) -> tuple[int, Any]:
         """Return code and result of a REST request."""
@@ -200,8 +211,7 @@ async def main(warm: int, each: int) -> None:
 
 async def play(market: Market, warm: int, each: int) -> None:
     """Play all rounds once the bot listens, and print what was noted."""
-    while market.public is None:
-        await asyncio.sleep(0.05)
+    await market.subscribed.wait()
     while not market.arrived:
         await market.round(ALL, "")
     await market.rounds(warm, each)

@@ -28,7 +28,7 @@ def counter() -> Callable[[], int] | None:
         return None
     library = ctypes.CDLL(os.environ["LD_PRELOAD"])
     library.bench_syncs.restype = ctypes.c_long
-    return library.bench_syncs  # type: ignore[no-any-return]
+    return library.bench_syncs
 
 
 def waiting_events(rig: Rig) -> list[Event]:
@@ -70,7 +70,9 @@ def run(where: Path, rounds: int) -> dict[str, float | bool]:
     """Return the medians."""
     clock = CommitClock()
     rig = running(where / "state.db", probe=clock)
-    rig.connection.execute("PRAGMA wal_autocheckpoint=0")  # a checkpoint's own syncs are not a turn's
+    rig.connection.execute(
+        "PRAGMA wal_autocheckpoint=0"
+    )  # a checkpoint's own syncs are not a turn's
     commits: list[str] = []
     rig.connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
     syncs = counter() or (lambda: len(commits))

@@ -56,7 +56,9 @@ def test_the_next_candle_is_taken_in_once_and_measured():
 def test_an_older_candle_is_known_already_and_changes_nothing():
     world = a_world()
     told = go(world, closed(world, a_candle(T - 5 * MINUTE)))
-    assert not (told.facts or told.questions or told.steps)
+    assert not (told.facts)
+    assert not (told.questions)
+    assert not (told.steps)
 
 
 def test_a_candle_that_comes_before_its_close_is_not_taken_in():
@@ -246,7 +248,9 @@ def test_news_of_a_symbol_that_is_not_ours_changes_nothing():
         measured(world, "XXX"),
         StreamUp(at=world.at, stream="public"),
     )
-    assert not (told.steps or told.questions or told.effects(Submit))
+    assert not (told.steps)
+    assert not (told.questions)
+    assert not (told.effects(Submit))
     assert "XXX" not in told.world.marks
 
 

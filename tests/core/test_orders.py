@@ -163,4 +163,5 @@ def test_an_id_grows_no_longer_than_the_venue_allows():
 def test_news_of_an_order_that_is_not_ours_changes_nothing():
     world = a_world()
     told = go(world, OrderReported(at=0, row=a_row("theirs", OrderStatus.FILLED)))
-    assert not (told.steps or told.dispatches)
+    assert not (told.steps)
+    assert not (told.dispatches)

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.store.database import DriverError, only_library
+from bot.store.database import only_library, sqlite3
 
 only_library()
 
@@ -333,7 +333,7 @@ class Campaign:
             sql = "SELECT count(*) FROM instance WHERE machine = 'order' AND state = 'INTENDED'"
             try:
                 self.found["orders_in_doubt"] += self.place.rows(sql, alive=False)[0][0]
-            except (BotError, DriverError):  # killed before the schema was there
+            except (BotError, sqlite3.Error):  # killed before the schema was there
                 self.found["kills_before_schema"] += 1
 
     def _keep(self, child: Child) -> Counter[str]:

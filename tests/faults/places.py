@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import BotError
-from bot.store.database import DriverError, open_reader
+from bot.store.database import open_reader, sqlite3
 
 ROOT = Path(__file__).parents[2]
 SYMBOLS = "BTCUSDT,ETHUSDT,SOLUSDT,XRPUSDT,DOGEUSDT,ADAUSDT,LTCUSDT,LINKUSDT"
@@ -194,7 +194,7 @@ class Place:
         try:
             sql = "SELECT state FROM instance WHERE machine = ? AND key = ?"
             rows = self.rows(sql, machine, key)
-        except (BotError, DriverError):  # not there yet, or its schema is not
+        except (BotError, sqlite3.Error):  # not there yet, or its schema is not
             return ""
         return str(rows[0][0]) if rows else ""
 
