@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
@@ -11,6 +12,11 @@ from msgspec import Struct
 def wall_ms() -> int:
     """Return the computer's own time, ms UTC: for files and log lines, never for decisions."""
     return time.time_ns() // 1_000_000
+
+
+def clock_text(at: int) -> str:
+    """Return a time in ms as people read it, UTC."""
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def monotonic_ns() -> int:

@@ -17,7 +17,7 @@ from msgspec import Struct
 from bot.core.events import Event, Halted, Panicked, Recovered, Started, StorageChecked
 from bot.core.settings import Settings
 from bot.core.world import World
-from bot.edge.clock import wall_ms
+from bot.edge.clock import clock_text, wall_ms
 from bot.edge.files import Halt, read_panic_lines, retire_panic_lines
 from bot.edge.host import free_mb
 from bot.engine.build import build_id
@@ -62,7 +62,7 @@ def take_lease(state: Path) -> Lease:
     who = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "since_ms": wall_ms(),
+        "since": clock_text(wall_ms()),
         "command": " ".join(sys.argv)[:200],
     }
     return Lease(state, who)

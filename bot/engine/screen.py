@@ -6,20 +6,15 @@ import asyncio
 import shutil
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.core.permission import entry_level, lowered
 from bot.core.world import World
+from bot.edge.clock import clock_text
 from bot.store import chain
 from bot.store.database import Connection
 
 EVERY_SECONDS = 0.5
-
-
-def clock_text(at: int) -> str:
-    """Return market time as people read it, UTC."""
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def status_line(world: World, latch: str | None) -> str:
@@ -28,15 +23,14 @@ def status_line(world: World, latch: str | None) -> str:
     live = sum(1 for feed in feeds if feed.state == "LIVE")
     held = [p.symbol for p in world.positions.values() if p.qty]
     parts = [
-        clock_text(world.at),
-        world.state("process") or "BOOT",
-        f"guard {world.state('guard') or '–'}",
-        f"kill {world.state('kill') or '–'}",
-        f"feeds {live}/{len(world.feeds)}",
+        f"{clock_text(world.at)[5:]} {world.state('process') or 'BOOT'}",
+        f"entries {entry_level(world).name}",
         f"equity {world.account.equity:.2f}",
         f"positions {len(held)}{' ' + ','.join(held[:4]) if held else ''}",
         f"trades {sum(1 for c in world.closed if not c.shadow)}",
-        f"entries {entry_level(world).name}",
+        f"guard {world.state('guard') or '–'}",
+        f"kill {world.state('kill') or '–'}",
+        f"feeds {live}/{len(world.feeds)}",
     ]
     why = f"latched: {latch}" if latch else next((reason for _, reason in lowered(world)), "")
     return " · ".join(parts) + (f" ({why})" if why else "")
@@ -49,7 +43,7 @@ class Screen:
         self.is_terminal = sys.stderr.isatty()
         self._open = False
         self._said = ""
-        self.say(f"state in {state}; open the console in another terminal with: make console")
+        self.say(f"state in {state}\nconsole, in another terminal: make console")
 
     def say(self, text: str) -> None:
         """Print one line for people; the same line again is not repeated."""

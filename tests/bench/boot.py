@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.core.settings import Settings
+from bot.edge.files import Halt
 from bot.engine import boot, replay
 from bot.learn.indicators import Oracle
 from bot.store import chain, snapshots
@@ -47,6 +48,7 @@ def measure(transitions: int = TRANSITIONS, runs: int = RUNS) -> list[Figure]:
 
 def run(where: Path, head: int) -> tuple[float, dict[str, float]]:
     """Boot once; return the seconds to RUNNING, and when each milestone was journaled."""
+    Halt(where / "HALT").create()
     with exchange(where, STARTED_AT) as url:
         lines = (
             "[venue]",

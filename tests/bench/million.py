@@ -52,9 +52,9 @@ def database(path: Path, transitions: int) -> int:
     for minute in range(TAIL_MINUTES):
         at = T0 + MINUTE * minute
         for second in range(1, 60):
-            rig.turn(Ticked(at=at + 1_000 * second, marks=dict.fromkeys(SYMBOLS, 100.0)))
+            rig.settle(Ticked(at=at + 1_000 * second, marks=dict.fromkeys(SYMBOLS, 100.0)))
         closed = at + MINUTE + 10
-        rig.turn(
+        rig.settle(
             *(
                 CandleClosed(
                     at=closed, symbol=s, candle=moved(walks[s][minute], at), source="bybit"

@@ -10,7 +10,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bot.core.events import Backfilled, Event, Reconciled, Recovered, Started, VenueConnected
+from bot.core.events import (
+    Backfilled,
+    Delivered,
+    Event,
+    Reconciled,
+    Recovered,
+    Started,
+    VenueConnected,
+)
 from bot.core.settings import Settings
 from bot.core.values import Candle, Instrument
 from bot.core.world import World
@@ -97,12 +105,18 @@ class Rig:
         """Make events durable in one transaction."""
         return self.reactor.turn(events)
 
+    def settle(self, *events: Event) -> None:
+        """Make events durable, and say that whatever they led to was carried out."""
+        done = self.turn(*events)
+        for dispatch in done.dispatches:
+            self.turn(Delivered(at=done.world.at, effect=dispatch.id))
+
 
 def running(path: Path, **rest: Any) -> Rig:
     """Return a rig that is RUNNING with 20 LIVE symbols."""
     rig = Rig(path, **rest)
     for event in first_life(rest.get("settings") or Settings()):
-        rig.turn(event)
+        rig.settle(event)
     assert rig.world.state("process") == "RUNNING", rig.world.state("process")
     assert all(rig.world.state("feed", s) == "LIVE" for s in SYMBOLS)
     return rig

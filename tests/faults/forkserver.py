@@ -215,7 +215,11 @@ class Campaign:
         self.job, self.random = job, random.Random(job.seed)
         self.place = Place(Path(job.folder), {"exchange": {"speed": job.speed, "seed": job.seed}})
         self.final = self.place.folder / "final.toml"
-        self.final.write_text(toml(merged(self.place.config, {"shutdown": {"flatten": True}})))
+        self.final.write_text(
+            toml(
+                merged(self.place.config, {"shutdown": {"flatten": True, "drain_real_seconds": 6}})
+            )
+        )
         self.counters, self.hits = Counters(), Counter[str]()
         self.found: Counter[str] = Counter()
         self.problems: list[str] = []

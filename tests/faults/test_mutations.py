@@ -11,7 +11,7 @@ from tests.faults.mutations import MUTATIONS
 
 NEVER = 10**9
 DIES_BY_ITSELF = [("committing", NEVER)]
-LATER = [("committed", 60), ("committed", 90)]
+LATER = [("committed", 50), ("committed", 50)]
 
 CASES = {
     "send before commit": ({"plan": DIES_BY_ITSELF}, "order unknown to the database"),
