@@ -15,6 +15,7 @@ from bot.core.events import (
     Accepted,
     Backfilled,
     Commanded,
+    Delivered,
     Filled,
     Measured,
     OrderReported,
@@ -147,6 +148,12 @@ def a_world(symbols: tuple[str, ...] = (BTC,), **opening: Any) -> World:
 
 
 # -- market data -----------------------------------------------------------------------------------
+
+
+def answered(world: World) -> World:
+    """Return the world once every effect on its way was carried out."""
+    events = [Delivered(at=world.at, effect=key) for key in world.deliveries]
+    return go(world, *events).world
 
 
 def a_candle(open_time: int = T, close: float = 100.0, **changes: Any) -> Candle:

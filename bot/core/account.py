@@ -137,7 +137,12 @@ def rebase(turn: Turn, event: Commanded) -> None:
 
 def reconcile(turn: Turn, event: Reconciled) -> None:
     """Take the venue's wallet as cash; the first one is the baseline of everything."""
-    account = replace(turn.world.account, cash=event.wallet, reconciled_at=turn.world.at)
+    account = replace(
+        turn.world.account,
+        cash=event.wallet,
+        reconciled_at=turn.world.at,
+        fills_since=event.as_of,  # every execution before it was read and booked
+    )
     if account.peak == ZERO:
         equity = event.wallet + positions.unrealised(turn.world)
         account = replace(
@@ -149,5 +154,3 @@ def reconcile(turn: Turn, event: Reconciled) -> None:
             day=turn.world.at // DAY_MS,
         )
     turn.set(account=account)
-    if not turn.world.account.fills_since:
-        turn.set(account=replace(turn.world.account, fills_since=turn.world.at))

@@ -23,9 +23,12 @@ from bot.core import (
     parameters,
     positions,
     process,
+    protection,
     runs,
     shadow,
 )
+from bot.core.asking import account_question, ask_account
+from bot.core.effects import AnyEffect, Inquire
 from bot.core.facts import Fact, PositionMarked
 from bot.core.guard import GUARD
 from bot.core.holds import HOLD
@@ -84,10 +87,12 @@ def reconciled(turn: Turn, event: events.Reconciled) -> None:
         positions.book(turn, fill)
     for row in event.orders:
         orders.news(turn, events.OrderReported(at=event.at, row=row))
-    if turn.world.account.fills_since >= event.as_of:
-        turn.emit(process.account_question(turn.world))  # torn: read again
+    if turn.world.account.booked_at >= event.as_of:
+        turn.emit(account_question(turn.world))  # torn: read again
         return
+    orders.all_booked(turn)
     positions.adopt(turn, event)
+    protection.reconciled(turn, event)
     account.reconcile(turn, event)
     process.advance(turn, event)
 
@@ -97,11 +102,6 @@ def filled(turn: Turn, event: events.Filled) -> None:
     positions.book(turn, event.fill)
 
 
-def position_reported(turn: Turn, event: events.PositionReported) -> None:
-    """See whether the venue holds the stop."""
-    positions.seen(turn, event.position)
-
-
 def order_news(turn: Turn, event: Any) -> None:
     """Hear of an order."""
     orders.news(turn, event)
@@ -109,8 +109,19 @@ def order_news(turn: Turn, event: Any) -> None:
 
 def stream_up(turn: Turn, event: events.StreamUp) -> None:
     """After the private stream was away, compare the account with the venue."""
-    if event.stream == "private" and turn.world.state("process") in ("RUNNING", "DRAINING"):
-        turn.emit(process.account_question(turn.world))
+    if event.stream != "private":
+        return
+    turn.set(private_lost="")
+    if turn.world.state("process") in ("RUNNING", "DRAINING"):
+        ask_account(turn)
+
+
+def stream_lost(turn: Turn, event: events.StreamLost) -> None:
+    """Without the public stream no data is believed; without the private one nothing is opened."""
+    if event.stream == "private":
+        turn.set(private_lost=event.reason or "no reason given")
+    else:
+        feeds.all_feeds(turn, event)
 
 
 def clock_jumped(turn: Turn, event: events.ClockJumped) -> None:
@@ -126,7 +137,14 @@ def turn_back(turn: Turn, at: int) -> None:
     The day is kept, so that going back over midnight does not forgive a daily loss.
     """
     world = turn.world
-    capped = ("reviewed_at", "marked_at", "reconciled_at", "fills_since", "guard_since")
+    capped = (
+        "reviewed_at",
+        "marked_at",
+        "reconciled_at",
+        "fills_since",
+        "booked_at",
+        "guard_since",
+    )
     times = {name: min(getattr(world.account, name), at - 1) for name in capped}
     newest = feeds.newest_closed(at)
     turn.set(
@@ -136,14 +154,24 @@ def turn_back(turn: Turn, at: int) -> None:
             k: replace(r, deadline=min(r.deadline, at + runs.grace_ms(world, r.verb)))
             for k, r in world.runs.items()
         },
-        machines={**world.machines, "process": _since_capped(world.machines["process"], at)},
+        machines={
+            **world.machines,
+            "process": _since_capped(world.machines.get("process", {}), at),
+        },
         positions={
-            s: replace(p, naked_since=min(p.naked_since, at), asked_at=min(p.asked_at, at))
+            s: replace(
+                p,
+                naked_since=min(p.naked_since, at),
+                asked_at=min(p.asked_at, at),
+                left_at=min(p.left_at, at),
+                venue_at=min(p.venue_at, at),
+            )
             for s, p in world.positions.items()
         },
         orders={k: replace(o, news_at=min(o.news_at, at)) for k, o in world.orders.items()},
         deliveries={
-            k: replace(d, not_before=min(d.not_before, at)) for k, d in world.deliveries.items()
+            k: replace(d, not_before=min(d.not_before, at), effect=_asked_by(d.effect, at))
+            for k, d in world.deliveries.items()
         },
         feeds={
             s: replace(
@@ -156,6 +184,13 @@ def turn_back(turn: Turn, at: int) -> None:
             for s, f in world.feeds.items()
         },
     )
+
+
+def _asked_by(effect: AnyEffect, at: int) -> AnyEffect:
+    """Return an effect whose proof of absence does not wait for a time that was a mistake."""
+    if isinstance(effect, Inquire):
+        return replace(effect, sent_at=min(effect.sent_at, at))
+    return effect
 
 
 def _since_capped(instances: dict[str, Instance], at: int) -> dict[str, Instance]:
@@ -193,7 +228,7 @@ def reconcile_due(turn: Turn, event: events.Ticked) -> None:
         and turn.world.at >= turn.world.account.reconciled_at + every
     ):
         turn.set(account=replace(turn.world.account, reconciled_at=turn.world.at))
-        turn.emit(process.account_question(turn.world))
+        ask_account(turn)
 
 
 Handler = Callable[[Turn, Any], Any]
@@ -210,14 +245,14 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Restored:         (restored,),
     events.Panicked:         (process.advance,),
     events.Ticked:           (parameters.expire, feeds.tick, orders.tick, deliveries.due_again,
-                              positions.tick, shadow.follow, account.review, kill_ticks,
+                              positions.tick, protection.tick, shadow.follow, account.review, kill_ticks,
                               runs.flatten, reconcile_due, process.advance, runs.tick),
     events.ClockJumped:      (clock_jumped,),
     events.CandleClosed:     (shadow.candle, feeds.candle),
     events.Backfilled:       (feeds.backfilled,),
     events.FramesRefused:    (feeds.refused,),
     events.StreamUp:         (stream_up,),
-    events.StreamLost:       (feeds.all_feeds,),
+    events.StreamLost:       (stream_lost,),
     events.Measured:         (entries.on_measured,),
     events.Accepted:         (order_news,),
     events.NotSent:          (order_news,),
@@ -226,7 +261,7 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Absent:           (order_news,),
     events.OrderReported:    (order_news,),
     events.Filled:           (filled,),
-    events.PositionReported: (position_reported,),
+    events.PositionReported: (protection.reported,),
     events.Delivered:        (deliveries.outcome,),
     events.Undelivered:      (deliveries.outcome,),
     events.StorageChecked:   (storage_checked,),

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from bot.core import positions, shadow
+from bot.core import positions, protection, shadow
 from bot.core.events import Measured
 from bot.core.facts import EntryRefused
 from bot.core.feeds import INTERVAL_MS
 from bot.core.machine import Level
 from bot.core.orders import intend
 from bot.core.permission import lowered
-from bot.core.positions import exit_side
 from bot.core.strategy import Signal, against, trend
 from bot.core.values import ZERO, Side
 from bot.core.world import Shadow
@@ -60,7 +59,7 @@ def on_measured(turn: Turn, event: Measured) -> None:
             sentence(turn.world, plan),
             (plan.stop, plan.take),
         )
-        positions.bracket(turn, signal.symbol, plan.stop, plan.take)
+        protection.bracket(turn, signal.symbol, plan.stop, plan.take)
         positions.opening(turn, signal.symbol, order)
         return
     if paused and all(level == Level.REDUCE_ONLY for level, _ in lowered(turn.world, event.symbol)):
@@ -111,12 +110,13 @@ def gross_exposure(world: World) -> Decimal:
     """Return open positions and entries on their way at the marks, quote units (worst case)."""
     total = ZERO
     for position in world.positions.values():
-        total += abs(position.qty) * Decimal(
-            str(world.marks.get(position.symbol, float(position.avg)))
-        )
+        if position.qty:
+            mark = world.marks.get(position.symbol, float(position.avg))
+            total += abs(position.qty) * Decimal(str(mark))
     for order in world.orders.values():
         if order.entry:
-            total += (order.qty - order.filled) * Decimal(str(order.mark))
+            coming = (order.filled if order.ended else order.qty) - order.booked
+            total += coming * Decimal(str(order.mark))
     return total
 
 
@@ -187,17 +187,7 @@ def close_against(turn: Turn, event: Measured) -> None:
     if position is not None and turn.world.state("position", event.symbol) == "OPEN":
         why = against(event, 1 if position.qty > 0 else -1)
         if why:
-            leave(turn, event.symbol, why)
+            protection.leave(turn, event.symbol, why)
     ghost = turn.world.shadows.get(event.symbol)
     if ghost is not None and against(event, ghost.side.sign):
         shadow.close(turn, event.symbol, event.close, "EMA cross")
-
-
-def leave(turn: Turn, symbol: str, reason: str) -> str | None:
-    """Close an open position with a reduce-only order; None if that is already on its way."""
-    position = turn.world.positions[symbol]
-    if turn.world.state("position", symbol) != "OPEN" or not position.qty:
-        return None
-    order = intend(turn, symbol, exit_side(position), abs(position.qty), reason)
-    positions.opening(turn, symbol, order)
-    return order

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from bot.core.asking import pending
 from bot.core.effects import Backfill, Effect
 from bot.core.events import (
     Backfilled,
@@ -186,8 +187,7 @@ def _ask_again(turn: Turn, symbol: str) -> None:
     waiting = world.state("feed", symbol) in (CONNECTING, GAPPED)
     if not waiting or world.at < feed.asked_at + world.real_ms(ASK_AGAIN_REAL_SECONDS):
         return
-    effects = (delivery.effect for delivery in world.deliveries.values())
-    if not any(isinstance(e, Backfill) and e.symbol == symbol for e in effects):
+    if not any(effect.symbol == symbol for effect in pending(world, Backfill)):
         turn.put("feeds", symbol, replace(feed, asked_at=world.at))
         turn.emit(backfill(turn.world, symbol))
 

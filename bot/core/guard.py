@@ -78,7 +78,7 @@ def tell(world: World, event: Reviewed | Commanded, key: str) -> Iterator[Effect
 def cancel_entries(world: World, event: object, key: str) -> Iterator[Effect]:
     """Cancel the entries on their way, of one symbol or all."""
     for order in world.orders.values():
-        if order.entry and (key in (ACCOUNT, order.symbol)):
+        if order.entry and not order.ended and key in (ACCOUNT, order.symbol):
             yield Cancel(order=order.order, symbol=order.symbol)
 
 

@@ -98,6 +98,7 @@ class Table:
     ) -> None:
         self.name, self.states, self.rows, self.key = name, states, rows, key
         self.lowers, self.final = dict(lowers or {}), final
+        self.known = frozenset(state.value for state in states)
         self._by: dict[tuple[str, str], list[Row]] = {}
         for row in rows:
             for source in row.sources:

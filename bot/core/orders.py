@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from bot.core.asking import ask_account
 from bot.core.effects import Cancel, Effect, Inquire, Submit
 from bot.core.events import (
     Absent,
@@ -186,30 +187,54 @@ def intend(
 
 def news(
     turn: Turn, event: Accepted | Rejected | NotSent | Doubted | Absent | OrderReported
-) -> bool:
-    """Move an order by what was heard of it; tell whether it came to its end."""
+) -> None:
+    """Move an order by what was heard of it."""
     key = event.row.order if isinstance(event, OrderReported) else event.order
     order = turn.world.orders.get(key)
     if order is None:
-        return False  # not ours, or at its end already
+        return  # not ours, or at its end already
     filled = event.row.filled if isinstance(event, OrderReported) else order.filled
     turn.put("orders", key, replace(order, news_at=turn.world.at, filled=max(order.filled, filled)))
-    return end_if_final(turn, turn.fire(ORDER, event, key), key)
+    step = turn.fire(ORDER, event, key)
+    if step is not None and turn.world.instance_of("order", key) is None:
+        _ended(turn, key)
+    if isinstance(event, Rejected) and not order.entry:
+        ask_account(turn)  # a refused exit says that the account is not what it seems
 
 
-def end_if_final(turn: Turn, step: object, key: str) -> bool:
-    """Forget an order that a step brought to its end: the database keeps it."""
-    if step is None or turn.world.instance_of("order", key) is not None:
-        return False
-    turn.put("orders", key, None)
-    return True
+def booked(turn: Turn, key: str, qty: Decimal) -> None:
+    """Count an execution towards its order; one that ended and is all booked is forgotten."""
+    order = turn.world.orders.get(key)
+    if order is not None:
+        turn.put("orders", key, replace(order, booked=order.booked + qty))
+        if order.ended:
+            _ended(turn, key)
+
+
+def _ended(turn: Turn, key: str) -> None:
+    """Forget an order at its end, or keep it until its executions have arrived."""
+    order = turn.world.orders[key]
+    missing = order.filled > order.booked
+    turn.put("orders", key, replace(order, ended=True) if missing else None)
+
+
+def all_booked(turn: Turn) -> None:
+    """After the account was read whole, no execution of an ended order is on its way any more."""
+    for key, order in list(turn.world.orders.items()):
+        if order.ended:
+            turn.put("orders", key, None)
 
 
 def tick(turn: Turn, event: Ticked) -> None:
-    """Ask about orders that are silent."""
+    """Ask about orders that are silent, and about executions that do not arrive."""
     limit = turn.world.real_ms(turn.world.settings.orders.silent_real_seconds)
     for key, order in list(turn.world.orders.items()):
-        if turn.world.at - order.news_at > limit:
+        if turn.world.at - order.news_at <= limit:
+            continue
+        if order.ended:
+            turn.put("orders", key, replace(order, news_at=turn.world.at))
+            ask_account(turn)
+        else:
             turn.fire(ORDER, event, key)
 
 
@@ -222,5 +247,5 @@ def recover(turn: Turn, event: Recovered) -> None:
 def cancel_entries(turn: Turn) -> None:
     """Cancel every entry that is not at its end."""
     for order in list(turn.world.orders.values()):
-        if order.entry:
+        if order.entry and not order.ended:
             turn.emit(Cancel(order=order.order, symbol=order.symbol))

@@ -33,12 +33,14 @@ def lowered(world: World, symbol: str = "") -> list[tuple[Level, str]]:
                 found.append((Level.REDUCE_ONLY, f"{table.name} {key} is not born yet"))
             continue
         level = table.lowers.get(instance.state, Level.FULL)
-        if instance.state not in set(table.states):
+        if instance.state not in table.known:
             found.append(
                 (Level.REDUCE_ONLY, f"{table.name} {key} is in the unknown state {instance.state}")
             )
         elif level < Level.FULL:
             found.append((level, f"{table.name} {key} is {instance.state}: {instance.reason}"))
+    if world.private_lost:
+        found.append((Level.REDUCE_ONLY, f"the private stream is down: {world.private_lost}"))
     found += [
         (ORDER.lowers["UNKNOWN"], f"order {order.order} is UNKNOWN")
         for order in world.orders.values()

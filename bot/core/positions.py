@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from bot.core.effects import Protect
+from bot.core import orders
 from bot.core.events import (
     Filled,
     Intended,
@@ -117,11 +117,12 @@ def book(turn: Turn, fill: VenueFill) -> None:
     account = replace(
         world.account,
         cash=world.account.cash + realised - fill.fee,
-        fills_since=max(world.account.fills_since, fill.at),
+        booked_at=max(world.account.booked_at, fill.at),
     )
     turn.set(account=account, fills=(*world.fills[-FILLS_REMEMBERED:], fill.fill))
     turn.put("positions", fill.symbol, after)
     turn.note(FillBooked(fill, realised))
+    orders.booked(turn, fill.order, fill.qty)
     event = Filled(at=world.at, fill=fill)
     if before.qty and (not after.qty or after.qty * before.qty < 0):
         _close(turn, before, after, fill)
@@ -202,89 +203,33 @@ def opening(turn: Turn, symbol: str, order: str) -> None:
     turn.fire(POSITION, event, symbol)
 
 
-def bracket(turn: Turn, symbol: str, stop: Decimal, take: Decimal) -> None:
-    """Remember the bracket that an entry carries."""
-    position = turn.world.positions[symbol]
-    turn.put(
-        "positions",
-        symbol,
-        replace(position, stop=stop, take=take, stop_held=False, naked_since=turn.world.at),
-    )
-
-
-def seen(turn: Turn, venue: VenuePosition) -> None:
-    """Compare the stop that the venue holds with the one that is wanted."""
-    position = turn.world.positions.get(venue.symbol)
-    if position is None or (
-        not position.qty and turn.world.state("position", venue.symbol) == FLAT
-    ):
-        return  # old news of a position that is closed
-    wanted = position.stop if position.stop is not None else venue.stop
-    held = venue.stop is not None and venue.stop == wanted and bool(venue.qty)
-    naked = position.naked_since if not held and position.naked_since else turn.world.at
-    turn.put(
-        "positions",
-        venue.symbol,
-        replace(
-            position,
-            stop_held=held,
-            stop=wanted,
-            take=position.take or venue.take,
-            naked_since=0 if held else naked,
-        ),
-    )
-
-
 def adopt(turn: Turn, event: Reconciled) -> None:
     """Take over what the venue says is open where the executions read do not explain it."""
     venue = {p.symbol: p for p in event.positions}
     for symbol, position in list(turn.world.positions.items()):
         there = venue.get(symbol, VenuePosition(symbol, ZERO, ZERO))
         if there.qty != position.qty:
-            now = turn.world.at
-            kept = position if there.qty * position.qty > 0 else Position(symbol)
-            fresh = replace(
-                kept,
-                qty=there.qty,
-                avg=there.entry,
-                opened_at=position.opened_at or now,
-                naked_since=now,
-            )
-            turn.put("positions", symbol, fresh if there.qty else Position(symbol))
-        if there.qty:
-            seen(turn, there)
+            turn.put("positions", symbol, _adopted(position, there, turn.world.at))
         turn.fire(POSITION, event, symbol)
 
 
+def _adopted(position: Position, there: VenuePosition, now: int) -> Position:
+    """Return the position as the venue has it; of another side, nothing of ours is kept."""
+    if not there.qty:
+        return Position(position.symbol)
+    kept = position if there.qty * position.qty > 0 else Position(position.symbol)
+    opened_at = position.opened_at or now
+    return replace(kept, qty=there.qty, avg=there.entry, opened_at=opened_at, naked_since=now)
+
+
 def tick(turn: Turn, event: Ticked) -> None:
-    """Move positions whose orders ended, and protect what the venue holds no stop for."""
-    patience = turn.world.real_ms(turn.world.settings.orders.naked_real_seconds)
-    for symbol, position in list(turn.world.positions.items()):
+    """Move positions whose orders ended."""
+    for symbol in turn.world.positions:
         if turn.world.state("position", symbol) in (OPENING, CLOSING):
             step = turn.fire(POSITION, event, symbol)
             if step is not None and step.dest == FLAT:
-                position = Position(symbol)  # the bracket was for an entry that never filled
-                turn.put("positions", symbol, position)
-        naked = position.qty and not position.stop_held
-        waited = turn.world.at - max(position.naked_since, position.asked_at)
-        if naked and waited >= patience:
-            protect(turn, symbol)
-
-
-def protect(turn: Turn, symbol: str) -> None:
-    """Ask the venue to hold the stop of an open position; without a known stop, a wide one."""
-    position = turn.world.positions[symbol]
-    stop = position.stop if position.stop is not None else fallback_stop(turn.world, symbol)
-    turn.put("positions", symbol, replace(position, stop=stop, asked_at=turn.world.at))
-    turn.emit(Protect(symbol=symbol, stop=stop, take=position.take))
-
-
-def fallback_stop(world: World, symbol: str) -> Decimal:
-    """Return a stop 2 % from the entry, for a position whose own bracket is not known."""
-    position = world.positions[symbol]
-    distance = Decimal("0.98") if position.qty > 0 else Decimal("1.02")
-    instrument = world.instruments[symbol]
-    return max(instrument.round_price(float(position.avg * distance)), instrument.tick)
+                # the bracket was for an entry that never filled
+                turn.put("positions", symbol, Position(symbol))
 
 
 def exit_side(position: Position) -> Side:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bot.core.effects import Effect, Exit, Leverage, Notify, Reconcile
+from bot.core.asking import account_question
+from bot.core.effects import Effect, Exit, Leverage, Notify
 from bot.core.events import (
     Panicked,
     Reconciled,
@@ -74,7 +75,7 @@ def asked(world: World, event: StopAsked, key: str) -> str:
 def protected_only(world: World, event: Panicked, key: str) -> str | None:
     """A boot could not write the database and only protected."""
     for line in event.lines:
-        if "protect-only" in line:
+        if "protect-only" in line and '"who":"boot"' in line:
             return line
     return None
 
@@ -130,17 +131,11 @@ PROCESS = Table("process", Process, (
     Row(BOOT,                   Recovered,      recovered,                  RECOVERING),
     Row(RECOVERING,             VenueConnected, connected,                  RECONCILING, (ask_venue,)),
     Row(RECONCILING,            Reconciled,     reconciled,                 RUNNING),
-    Row(ALIVE[:-1],             StopAsked,      asked,                      DRAINING),
+    Row((*ALIVE[:-1], PROTECT_ONLY), StopAsked, asked,                      DRAINING),
     Row(DRAINING,               Ticked,         drained,                    STOPPED,     (leave,)),
     Row((*ALIVE, STOPPED),      Panicked,       protected_only,             PROTECT_ONLY),
 ), key=ACCOUNT, lowers={s: Level.REDUCE_ONLY for s in Process if s is not RUNNING})
 # fmt: on
-
-
-def account_question(world: World) -> Reconcile:
-    """Return the question that reads the whole account, and every order not at its end."""
-    orders = tuple((order.order, order.symbol) for order in world.orders.values())
-    return Reconcile(orders=orders, since=world.account.fills_since)
 
 
 def advance(turn: Turn, event: object) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from bot.core import account, entries, parameters
+from bot.core import account, parameters, protection
 from bot.core.effects import Effect, Notify
 from bot.core.events import Commanded, StopAsked, Ticked
 from bot.core.guard import GUARD
@@ -136,7 +136,7 @@ def _why_not_rearm(world: World, event: Commanded) -> str | None:
 
 def _flatten(turn: Turn, event: Commanded) -> None:
     for symbol in still_open(turn.world, key_of(event.args)):
-        entries.leave(turn, symbol, f"{event.operator}: {event.reason}")
+        protection.leave(turn, symbol, f"{event.operator}: {event.reason}")
 
 
 def _flat(world: World, run: Run) -> str | None:
@@ -387,4 +387,4 @@ def flatten(turn: Turn, event: Ticked) -> None:
     for symbol, position in list(turn.world.positions.items()):
         why = flatten_wanted(turn.world, symbol) if position.qty else None
         if why:
-            entries.leave(turn, symbol, why)
+            protection.leave(turn, symbol, why)

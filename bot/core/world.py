@@ -39,10 +39,14 @@ class Account(Struct, frozen=True):
     marked_at: int = 0
     reconciled_at: int = 0
     fills_since: int = 0
+    booked_at: int = 0
 
 
 class Order(Struct, frozen=True):
-    """An order of ours that is not at its end. Quantities in base units."""
+    """An order of ours that is not at its end, or whose executions are not all booked yet.
+
+    Quantities in base units; ``filled`` is what the venue reported, ``booked`` what was booked.
+    """
 
     order: str
     symbol: str
@@ -52,11 +56,16 @@ class Order(Struct, frozen=True):
     placed_at: int
     news_at: int
     filled: Decimal = ZERO
+    booked: Decimal = ZERO
+    ended: bool = False
     mark: float = 0.0
 
 
 class Position(Struct, frozen=True):
-    """A position; ``qty`` signed. ``stop_held`` tells whether the venue holds exactly this stop."""
+    """A position; ``qty`` signed. ``stop_held`` tells whether the venue holds exactly this stop.
+
+    ``venue_qty`` is what the venue reported last, at ``venue_at``.
+    """
 
     symbol: str
     qty: Decimal = ZERO
@@ -66,6 +75,9 @@ class Position(Struct, frozen=True):
     stop_held: bool = False
     naked_since: int = 0
     asked_at: int = 0
+    left_at: int = 0
+    venue_qty: Decimal | None = None
+    venue_at: int = 0
     opened_at: int = 0
     opened_qty: Decimal = ZERO
     realised: Decimal = ZERO
@@ -125,6 +137,7 @@ class World(Struct, frozen=True):
     """Everything the bot remembers. ``machines``: machine → key → where it stands.
 
     ``crosses``: symbol → open time of the EMA cross that was traded last, so that none is twice.
+    ``private_lost``: why the private stream is down, empty while it is up.
     """
 
     seq: int = 0
@@ -148,6 +161,7 @@ class World(Struct, frozen=True):
     deliveries: dict[str, Delivery] = {}
     runs: dict[str, Run] = {}
     commands: tuple[str, ...] = ()
+    private_lost: str = ""
     parameters: dict[str, Override] = {}
 
     def instance_of(self, machine: str, key: str = ACCOUNT) -> Instance | None:

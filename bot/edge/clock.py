@@ -55,6 +55,7 @@ class MarketClock:
         self._anchor_ns = monotonic_ns()
         self._doubt_ms: float | None = None
         self._shown = 0
+        self._resumed = start_ms is not None
 
     def venue_ms(self) -> int:
         """Return the best guess of the venue's clock; it may step back, and is for signatures."""
@@ -70,7 +71,10 @@ class MarketClock:
         return round(seconds * 1000 * max(1.0, self.rate))
 
     def sync(self, samples: Sequence[Sample]) -> int:
-        """Adopt the venue's clock from its quickest answer; return the jump in ms, 0 if none."""
+        """Adopt the venue's clock from its quickest answer; return the jump in ms, 0 if none.
+
+        The first one is no jump, unless it leads back from the stored time that the clock began at.
+        """
         best = min(samples, key=lambda sample: sample.trip_ns)
         middle_ns = (best.sent_ns + best.received_ns) // 2
         doubt_ms = best.trip_ns / 2e6 * best.rate
@@ -78,10 +82,13 @@ class MarketClock:
         first, allowed_ms = self._doubt_ms is None, self.jump_ms + doubt_ms + (self._doubt_ms or 0)
         self._anchor_ms, self._anchor_ns = best.market_ms, middle_ns
         self.rate, self._doubt_ms = best.rate, doubt_ms
-        if not first and abs(moved_ms) <= allowed_ms:
+        if first and (not self._resumed or moved_ms >= 0):
+            self._shown = 0  # what was shown before was no market time
+            return 0
+        if abs(moved_ms) <= allowed_ms:
             return 0
         self._shown = 0  # what was shown before is no market time any more
-        return 0 if first else round(moved_ms)
+        return round(moved_ms)
 
     def _at(self, mono_ns: int) -> float:
         return self._anchor_ms + (mono_ns - self._anchor_ns) / 1e6 * self.rate

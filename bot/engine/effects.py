@@ -64,8 +64,8 @@ class Runner:
         }
 
     def start(self, dispatches: Sequence[Dispatch]) -> None:
-        """Begin to carry effects out; orders go first. Called on the event loop."""
-        for dispatch in sorted(dispatches, key=lambda d: not isinstance(d.effect, effects.Submit)):
+        """Begin to carry effects out, the urgent first. Called on the event loop."""
+        for dispatch in sorted(dispatches, key=_urgency):
             task = asyncio.get_running_loop().create_task(self._run(dispatch))
             self.in_flight.add(task)
             task.add_done_callback(self.in_flight.discard)
@@ -174,3 +174,11 @@ class Runner:
     async def _exit(self, dispatch: Dispatch) -> list[Event]:
         self.leave(dispatch.effect.reason)
         return self._delivered(dispatch)
+
+
+def _urgency(dispatch: Dispatch) -> int:
+    """Rank orders before protection, and that before everything else."""
+    if isinstance(dispatch.effect, effects.Submit):
+        return 0
+    urgent = (effects.Protect, effects.Cancel, effects.Inquire, effects.Reconcile)
+    return 1 if isinstance(dispatch.effect, urgent) else 2

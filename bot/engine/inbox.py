@@ -7,7 +7,7 @@ from collections import deque
 
 from msgspec.structs import replace
 
-from bot.core.events import CandleClosed, Event, FramesRefused, Ticked
+from bot.core.events import CandleClosed, ClockJumped, Event, FramesRefused, Ticked
 from bot.errors import Broken
 
 RECOVERABLE = (CandleClosed, FramesRefused)
@@ -30,6 +30,9 @@ class Inbox:
             if isinstance(event, Ticked):
                 marks = {**self._tick.marks, **event.marks} if self._tick else event.marks
                 self._tick = replace(event, marks=marks)
+            elif isinstance(event, ClockJumped):
+                self._tick = None  # its time was a mistake
+                self._events.append(event)
             elif len(self._events) >= self.limit and isinstance(event, RECOVERABLE):
                 self.dropped += 1
                 return

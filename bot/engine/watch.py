@@ -41,6 +41,7 @@ class Watch:
     ) -> None:
         self.venue, self.halt, self.marks, self.paths = venue, halt, marks, paths
         self.post, self.world, self.lost = post, world, lost
+        self.booted = False  # until then panic's lines are the boot's to read
 
     def senses(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield each watch, to be run as a task until cancelled."""
@@ -86,7 +87,7 @@ class Watch:
         while True:
             await asyncio.sleep(HALT_EVERY_SECONDS)
             self.halt_seen()
-            lines = read_panic_lines(self.paths.panic)
+            lines = read_panic_lines(self.paths.panic) if self.booted else ()
             if lines:
                 self.post(Panicked(at=self.venue.clock.now(), lines=lines[-200:]))
                 retire_panic_lines(self.paths.panic)

@@ -15,6 +15,7 @@ from tests.given import (
     T,
     a_fill,
     a_world,
+    answered,
     but,
     go,
     in_position,
@@ -129,10 +130,11 @@ def test_the_venues_wallet_becomes_cash_and_only_the_first_is_the_baseline():
 
 
 def test_the_account_is_compared_with_the_venue_from_time_to_time():
-    world = a_world()
+    world = answered(a_world())
     assert not go(world, ticked(world, 59)).effects(Reconcile)
     told = go(world, ticked(world, 61))
     assert len(told.effects(Reconcile)) == 1
+    assert not go(told.world, ticked(told.world, 61)).effects(Reconcile), "one is on its way"
     assert not go(told.world, ticked(told.world, 1)).effects(Reconcile)
 
 

@@ -1,5 +1,7 @@
 """Holds: a latched stop of entries by a person or by the bot itself, released only by a person."""
 
+import pytest
+
 from bot.core.effects import Cancel, Notify, Submit
 from bot.core.events import Latched, Poisoned
 from bot.core.machine import Level
@@ -86,3 +88,11 @@ def test_a_poisoned_event_and_a_latch_in_memory_become_holds():
 
 def test_a_latch_without_words_still_holds():
     assert go(a_world(), Latched(at=0, reason="")).world.state("hold") == "HELD"
+
+
+@pytest.mark.parametrize("verb", ["hold", "kill", "stop"])
+def test_an_exit_on_its_way_is_never_cancelled(verb):
+    world = in_position(a_world())
+    world = go(world, measured(world, up=False, cross_age=0)).world
+    assert world.state("position", BTC) == "CLOSING"
+    assert not go(world, commanded(world, verb)).effects(Cancel)

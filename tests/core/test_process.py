@@ -14,6 +14,7 @@ from tests.given import (
     D,
     T,
     a_world,
+    answered,
     connected,
     entering,
     go,
@@ -119,16 +120,29 @@ def test_a_stop_without_words_stops():
     assert stop(a_world(), "").world.state("process") == "DRAINING"
 
 
+PROTECTED = '{"who":"boot","detail":"protect-only: disk is full"}'
+
+
 def test_a_protect_only_boot_is_remembered_and_left_by_the_next_start():
     world = stop(a_world()).world
     world = go(world, ticked(world)).world
-    told = go(world, Panicked(at=world.at, lines=("cancelled 2", "protect-only: disk is full")))
+    told = go(world, Panicked(at=world.at, lines=("cancelled 2", PROTECTED)))
     assert (told.world.state("process"), told.reason("process")) == (
         "PROTECT_ONLY",
-        "protect-only: disk is full",
+        PROTECTED,
     )
     told = go(told.world, started(world.at))
     assert told.world.state("process") == "BOOT"
+
+
+def test_protect_only_can_be_stopped():
+    told = go(a_world(), Panicked(at=T, lines=(PROTECTED,)), StopAsked(at=T, cause="SIGTERM"))
+    assert told.world.state("process") == "DRAINING"
+
+
+def test_a_person_who_writes_of_protect_only_moves_nothing():
+    line = '{"who":"ana","detail":"protect-only: a word in a reason"}'
+    assert not go(a_world(), Panicked(at=T, lines=(line,))).steps
 
 
 def test_panic_that_only_cancelled_moves_nothing():
@@ -137,7 +151,7 @@ def test_panic_that_only_cancelled_moves_nothing():
 
 
 def test_after_the_private_stream_was_away_the_account_is_read_again():
-    world = a_world()
+    world = answered(a_world())
     assert go(world, StreamUp(at=world.at, stream="private")).effects(Reconcile)
     assert not go(world, StreamUp(at=world.at, stream="public")).effects(Reconcile)
 

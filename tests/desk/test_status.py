@@ -12,8 +12,8 @@ import pytest
 
 from bot.core.machine import Level
 from bot.core.permission import entry_level, lowered
-from bot.desk import files, status
 from bot.core.text import safe_text
+from bot.desk import files, status
 from bot.desk.text import age, moment
 from bot.edge.files import Halt, Heartbeat
 from bot.store.database import open_writer

@@ -1,6 +1,6 @@
 """Questions to the venue and the changes that protect positions."""
 
-from __future__ import annotations
+from __future__ import asyncio
 
 from decimal import Decimal
 
@@ -121,9 +121,9 @@ async def test_a_limit_says_when_to_come_back(tmp_path):
     process, limited = spawn_exchange(tmp_path, "--speed", "10", rate_limit=True)
     try:
         async with limited.venue() as venue:
+            many = (venue.leverage(["BTCUSDT"], leverage) for leverage in range(2, 52))
             with pytest.raises(Busy, match="10006") as busy:
-                for leverage in range(2, 52):
-                    await venue.leverage(["BTCUSDT"], leverage)
+                await asyncio.gather(*many)
             now = venue.clock.now()
             assert now < busy.value.retry_at <= now + 13_000
     finally:

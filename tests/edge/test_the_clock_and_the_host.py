@@ -6,9 +6,9 @@ import socket
 
 import pytest
 
+from bot.core.text import safe_text
 from bot.edge.clock import MarketClock, Sample, monotonic_ns, wall_ms
 from bot.edge.host import free_mb, sd_notify
-from bot.core.text import safe_text
 
 
 def sample(market_ms, rate=60.0, trip_ms=2.0):

@@ -115,28 +115,11 @@ def with_everything(base: World) -> World:
 
 def samples(world: World) -> list[Any]:
     """Return events of every kind, more than one where the content decides."""
-    at, equity = world.at, D(100_000)
-    review = events.Reviewed(
-        at=at,
-        equity=equity,
-        drawdown=0.0,
-        guard_drawdown=0.0,
-        day_loss=0.0,
-        win_rate=0.5,
-        trades=20,
-    )
-    command = events.Commanded(
-        at=at,
-        id=RUN,
-        verb="hold",
-        args={},
-        operator="ana",
-        identity="kernel",
-        reason="r",
-        expires_at=0,
-    )
-    parameter = {"name": NAME, "value": "0.01", "seconds": "60"}
-    checked = events.StorageChecked(at=at, free_mb=100_000)
+    return [*_of_process_and_market(world), *_of_orders(world), *_of_people_and_disk(world)]
+
+
+def _of_process_and_market(world: World) -> list[Any]:
+    at = world.at
     found = VenuePosition(BTC, D(20), D(100), D(98))
     return [
         started(at),
@@ -165,6 +148,13 @@ def samples(world: World) -> list[Any]:
         events.StreamLost(at=at, stream="public", reason="reset"),
         events.StreamLost(at=at, stream="private", reason="reset"),
         measured(world),
+    ]
+
+
+def _of_orders(world: World) -> list[Any]:
+    at = world.at
+    found = VenuePosition(BTC, D(20), D(100), D(98))
+    return [
         events.Accepted(at=at, order=ORDER, venue_id="v"),
         events.NotSent(at=at, order=ORDER, reason="r"),
         events.Rejected(at=at, order=ORDER, code=1, reason="r"),
@@ -173,6 +163,33 @@ def samples(world: World) -> list[Any]:
         *(events.OrderReported(at=at, row=a_row(ORDER, status)) for status in OrderStatus),
         events.Filled(at=at, fill=a_fill()),
         events.PositionReported(at=at, position=found),
+    ]
+
+
+def _of_people_and_disk(world: World) -> list[Any]:
+    at, equity = world.at, D(100_000)
+    review = events.Reviewed(
+        at=at,
+        equity=equity,
+        drawdown=0.0,
+        guard_drawdown=0.0,
+        day_loss=0.0,
+        win_rate=0.5,
+        trades=20,
+    )
+    command = events.Commanded(
+        at=at,
+        id=RUN,
+        verb="hold",
+        args={},
+        operator="ana",
+        identity="kernel",
+        reason="r",
+        expires_at=0,
+    )
+    parameter = {"name": NAME, "value": "0.01", "seconds": "60"}
+    checked = events.StorageChecked(at=at, free_mb=100_000)
+    return [
         events.Delivered(at=at, effect=EFFECT),
         events.Undelivered(at=at, effect=EFFECT, reason="r"),
         events.Undelivered(at=at, effect=EFFECT, reason="r", final=True),
@@ -181,7 +198,7 @@ def samples(world: World) -> list[Any]:
         *(but(checked, fault=text) for text in ("disk is full", "readonly", "malformed", "locked")),
         events.Latched(at=at, reason="r"),
         events.Halted(at=at, who="w", reason="r"),
-        events.Panicked(at=at, lines=("protect-only: r",)),
+        events.Panicked(at=at, lines=('{"who":"boot","detail":"protect-only: r"}',)),
         events.Panicked(at=at, lines=("cancelled",)),
         *(but(command, verb=verb, args=parameter) for verb in VERBS),
         but(command, reason=""),

@@ -245,7 +245,11 @@ def _process(w: World, past: Past, act: Act) -> list[Any]:
             [events.Poisoned(at=w.at, kind="Filled", body="{}", error=reason)],
             [events.Latched(at=w.at, reason=reason)],
             [events.Halted(at=w.at, who="w", reason=reason)],
-            [events.Panicked(at=w.at, lines=pick(((), ("protect-only: x",)), act.c))],
+            [
+                events.Panicked(
+                    at=w.at, lines=pick(((), ('{"who":"boot","detail":"protect-only: x"}',)), act.c)
+                )
+            ],
             [
                 events.StorageChecked(
                     at=w.at, free_mb=pick((10, 100, 400, 5_000), act.c), fault=reason

@@ -221,3 +221,14 @@ def test_stored_candles_come_back_newest_without_a_hole(reactor):
     connection.execute("DELETE FROM candle WHERE open_time = ?", (middle,))
     assert snapshots.candles(connection, BTC, 1_000)[0].open_time == middle + 60_000
     assert len(snapshots.candles(connection, BTC, 2)) == 2
+
+
+def test_a_row_that_was_edited_with_a_fitting_hash_breaks_the_next(reactor):
+    connection = unguarded(reactor)
+    (previous,) = rows(reactor, "SELECT hash FROM transition WHERE id = 6")[0]
+    row = next(chain.rows(connection, 6))
+    edited = (*row[:9], "nicer")
+    hash_ = chain.link(previous, edited, row[11].encode())
+    connection.execute("UPDATE transition SET reason = 'nicer', hash = ? WHERE id = 7", (hash_,))
+    with pytest.raises(ChainBroken, match="transition 8: the row or its event was changed"):
+        chain.verify(connection)

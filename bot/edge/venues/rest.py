@@ -83,7 +83,7 @@ class Rest:
         self._session = aiohttp.ClientSession(
             timeout=TIMEOUT,
             trace_configs=[trace],
-            connector=aiohttp.TCPConnector(limit=16, keepalive_timeout=30),
+            connector=aiohttp.TCPConnector(limit=32, keepalive_timeout=30),
         )
 
     async def close(self) -> None:
