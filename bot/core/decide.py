@@ -146,7 +146,6 @@ def turn_back(turn: Turn, at: int) -> None:
         "guard_since",
     )
     times = {name: min(getattr(world.account, name), at - 1) for name in capped}
-    newest = feeds.newest_closed(at)
     turn.set(
         at=at,
         account=replace(world.account, **times),
@@ -179,7 +178,7 @@ def turn_back(turn: Turn, at: int) -> None:
                 seen_at=min(f.seen_at, at),
                 refused_at=min(f.refused_at, at),
                 asked_at=min(f.asked_at, at),
-                last=min(f.last, newest),
+                last=0,  # candles of a time that was a mistake are not built upon
             )
             for s, f in world.feeds.items()
         },
@@ -204,6 +203,7 @@ def storage_checked(turn: Turn, event: events.StorageChecked) -> None:
 
 def halted(turn: Turn, event: events.Halted) -> None:
     """The HALT mark becomes a kill transition."""
+    turn.set(halt=event.mark)
     turn.fire(KILL, event, ACCOUNT)
 
 

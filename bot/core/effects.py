@@ -84,9 +84,10 @@ class Notify(Effect, frozen=True):
 
 
 class ClearHalt(Effect, frozen=True):
-    """Clear the HALT mark: only a committed re-arm does."""
+    """Clear the HALT mark that a committed re-arm saw; another one that came since stays."""
 
     run: str
+    mark: str
 
 
 class Exit(Effect, frozen=True):

@@ -182,12 +182,13 @@ def follow_in_shadow(turn: Turn, plan: Plan, measured: Measured, refusals: list[
 
 
 def close_against(turn: Turn, event: Measured) -> None:
-    """Close a position, or a shadow, that the averages crossed against."""
+    """Close a position, or a shadow, that the averages crossed against since it was opened."""
+    crossed = crossed_at(event) + INTERVAL_MS
     position = turn.world.positions.get(event.symbol)
     if position is not None and turn.world.state("position", event.symbol) == "OPEN":
         why = against(event, 1 if position.qty > 0 else -1)
-        if why:
+        if why and crossed >= position.opened_at:
             protection.leave(turn, event.symbol, why)
     ghost = turn.world.shadows.get(event.symbol)
-    if ghost is not None and against(event, ghost.side.sign):
+    if ghost is not None and against(event, ghost.side.sign) and crossed >= ghost.opened_at:
         shadow.close(turn, event.symbol, event.close, "EMA cross")

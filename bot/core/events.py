@@ -42,10 +42,14 @@ class Recovered(Event, frozen=True):
 
 
 class VenueConnected(Event, frozen=True):
-    """The venue answers: its clock's rate and its instruments are known."""
+    """The venue answers: its clock's rate and its instruments are known.
+
+    ``source`` names whose prices they are: candles of another one are not built upon.
+    """
 
     rate: float
     instruments: tuple[Instrument, ...]
+    source: str = ""
 
 
 class Reconciled(Event, frozen=True):
@@ -249,6 +253,11 @@ class Halted(Event, frozen=True):
 
     who: str
     reason: str
+
+    @property
+    def mark(self) -> str:
+        """The mark as one text, by which it is told from another."""
+        return f"{self.who}: {self.reason}"
 
 
 class Panicked(Event, frozen=True):

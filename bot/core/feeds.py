@@ -162,7 +162,9 @@ def connect(turn: Turn, event: VenueConnected) -> None:
     turn.set(instruments={**turn.world.instruments, **listed}, rate=event.rate)
     for instrument in event.instruments:
         feed = turn.world.feeds.get(instrument.symbol, FeedData())
-        turn.put("feeds", instrument.symbol, replace(feed, seen_at=turn.world.at))
+        last = feed.last if feed.source in ("", event.source) else 0
+        feed = replace(feed, seen_at=turn.world.at, last=last, source=event.source)
+        turn.put("feeds", instrument.symbol, feed)
         turn.fire(FEED, event, instrument.symbol)
 
 
@@ -234,7 +236,7 @@ def backfilled(turn: Turn, event: Backfilled) -> None:
         fresh.append(candle)
         last = candle.open_time
     if fresh:
-        reset = bool(feed.last) and fresh[0].open_time != feed.last + INTERVAL_MS
+        reset = fresh[0].open_time != feed.last + INTERVAL_MS
         _take(turn, event.symbol, tuple(fresh), event.source, "backfill", reset=reset)
     turn.fire(FEED, event, event.symbol)
     if fresh and turn.world.state("feed", event.symbol) in (CONNECTING, GAPPED):

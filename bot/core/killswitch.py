@@ -138,7 +138,7 @@ def alarm(world: World, event: Reviewed | Commanded | Halted, key: str) -> Itera
 def clear_halt(world: World, event: Commanded, key: str) -> Iterator[Effect]:
     """Clear the HALT mark once the re-arm is committed."""
     if key == ACCOUNT:
-        yield ClearHalt(run=event.id)
+        yield ClearHalt(run=event.id, mark=world.halt)
 
 
 # fmt: off

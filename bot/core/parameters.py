@@ -63,6 +63,10 @@ PARAMETER = Table("parameter", ParameterState, (
 # fmt: on
 
 
+FIXED = ("profile", "market.", "strategy.ema_", "strategy.adx_period", "strategy.atr_period")
+"""What is built in at the start: symbols, and indicators with their history."""
+
+
 def parse(text: str) -> Any:
     """Return the number or truth value that a text stands for, or the text itself."""
     if text in ("true", "false"):
@@ -79,7 +83,7 @@ def why_not(world: World, args: dict[str, str]) -> str | None:
     """Tell why a parameter may not be set, or None."""
     known = {key: (hint, meta) for key, hint, meta in keys()}
     name, text, seconds = args.get("name", ""), args.get("value", ""), args.get("seconds", "")
-    if name not in known or name == "profile" or name.startswith("market."):
+    if name not in known or name.startswith(FIXED):
         return f"name: expected a setting that may change at run time, found {name!r}"
     if not (seconds.isdecimal() and len(seconds) <= 6 and 1 <= int(seconds) <= 7 * 86_400):
         return f"seconds: expected 1 to 604800, found {seconds!r}"

@@ -128,6 +128,7 @@ def _why_not_kill(world: World, event: Commanded) -> str | None:
 def _rearm(turn: Turn, event: Commanded) -> None:
     if turn.fire(KILL, event, key_of(event.args)) and key_of(event.args) == ACCOUNT:
         account.rebase(turn, event)
+        turn.set(halt="")
 
 
 def _why_not_rearm(world: World, event: Commanded) -> str | None:

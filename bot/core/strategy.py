@@ -57,6 +57,6 @@ def confidence(adx: float) -> float:
 def against(measured: Measured, qty_sign: int) -> str | None:
     """Tell why an open position should be closed: the averages crossed against it."""
     up = measured.ema_fast > measured.ema_slow
-    if measured.cross_age == 0 and (qty_sign > 0) != up:
+    if (qty_sign > 0) != up:
         return f"EMA crossed {'up' if up else 'down'} against the position"
     return None

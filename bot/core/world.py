@@ -23,6 +23,7 @@ class FeedData(Struct, frozen=True):
     refused: int = 0
     refused_at: int = 0
     asked_at: int = 0
+    source: str = ""
 
 
 class Account(Struct, frozen=True):
@@ -138,6 +139,7 @@ class World(Struct, frozen=True):
 
     ``crosses``: symbol → open time of the EMA cross that was traded last, so that none is twice.
     ``private_lost``: why the private stream is down, empty while it is up.
+    ``halt``: the HALT mark that was seen last and not cleared by a re-arm.
     """
 
     seq: int = 0
@@ -162,6 +164,7 @@ class World(Struct, frozen=True):
     runs: dict[str, Run] = {}
     commands: tuple[str, ...] = ()
     private_lost: str = ""
+    halt: str = ""
     parameters: dict[str, Override] = {}
 
     def instance_of(self, machine: str, key: str = ACCOUNT) -> Instance | None:

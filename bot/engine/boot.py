@@ -13,8 +13,11 @@ import sys
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from bot.core.events import Event, Halted, Panicked, Recovered, Started, StorageChecked
+from bot.core.asking import pending
+from bot.core.effects import ClearHalt
+from bot.core.events import Event, Halted, Latched, Panicked, Recovered, Started, StorageChecked
 from bot.core.settings import Settings
 from bot.core.world import World
 from bot.edge.clock import clock_text, wall_ms
@@ -22,7 +25,7 @@ from bot.edge.files import Halt, read_panic_lines, retire_panic_lines
 from bot.edge.host import free_mb
 from bot.engine.build import build_id
 from bot.engine.reactor import Probe, Reactor, no_probe
-from bot.engine.replay import recover
+from bot.engine.replay import as_committed, disagreement, recover
 from bot.errors import StoreFatal
 from bot.learn.indicators import Oracle
 from bot.store import chain, snapshots
@@ -55,6 +58,7 @@ class Booted(Struct, frozen=True):
     tail: int
     instance: str
     epoch: int
+    doubt: str = ""
 
 
 def take_lease(state: Path) -> Lease:
@@ -86,22 +90,37 @@ def _open(state: Path) -> Booted:
     connection.execute("INSERT OR REPLACE INTO meta VALUES('opened_at', ?)", (str(wall_ms()),))
     head_id, _ = chain.head(connection)
     chain.verify(connection, max(0, head_id - CHAIN_ROWS_AT_BOOT), instances=False)
-    world, snapshot_seq, tail = recover(connection)
-    _agree(connection, world)
+    recovered = recover(connection)
     instance, epoch = _identity(connection)
-    return Booted(Writer(connection), world, snapshot_seq, tail, instance, epoch)
+    booted = Booted(
+        Writer(connection),
+        recovered.world,
+        recovered.snapshot_seq,
+        recovered.tail,
+        instance,
+        epoch,
+    )
+    booted = _agreed(booted, recovered.failed or disagreement(connection, recovered.world))
+    connection.execute("INSERT OR REPLACE INTO meta VALUES('build', ?)", (build_id(),))
+    return booted
 
 
-def _agree(connection: Connection, world: World) -> None:
-    """Check that memory and database say the same of every machine that is not at its end."""
-    for machine, instances in world.machines.items():
-        for key, instance in instances.items():
-            row = connection.execute(
-                "SELECT state, version FROM instance WHERE machine = ? AND key = ?", (machine, key)
-            ).fetchone()
-            if row != (instance.state, instance.version):
-                here = f"{instance.state} v{instance.version}"
-                raise StoreFatal(f"{machine} {key}: memory says {here}, the database {row}")
+def _agreed(booted: Booted, difference: str | None) -> Booted:
+    """Return memory as the database has it. Raises StoreFatal if one build contradicts itself.
+
+    After a crash of another build the tail is decided anew by this one, and may come out
+    otherwise. What was committed is the truth: it is taken over, and entries are held.
+    """
+    if difference is None:
+        return booted
+    connection = booted.writer.connection
+    before = connection.execute("SELECT value FROM meta WHERE name = 'build'").fetchone()
+    if before is None or before[0] == build_id():
+        raise StoreFatal(difference)
+    doubt = f"decided by build {before[0]}, recomputed by build {build_id()}: {difference}"
+    world = as_committed(connection, booted.world)
+    snapshots.save(booted.writer, world, wall_ms(), build_id())
+    return replace(booted, world=world, doubt=doubt)
 
 
 def _identity(connection: Connection) -> tuple[str, int]:
@@ -121,8 +140,10 @@ def _identity(connection: Connection) -> tuple[str, int]:
 def build_reactor(booted: Booted, settings: Settings, probe: Probe = no_probe) -> Reactor:
     """Return a reactor whose indicators are rebuilt from stored candles."""
     oracle = Oracle(settings.strategy, settings.market.warmup_candles)
-    for symbol in booted.world.feeds:
-        stored = snapshots.candles(booted.writer.connection, symbol, settings.market.warmup_candles)
+    for symbol, feed in booted.world.feeds.items():
+        stored = snapshots.candles(
+            booted.writer.connection, symbol, feed.last, settings.market.warmup_candles
+        )
         oracle.rebuild(symbol, stored)
     return Reactor(booted.writer, booted.world, oracle, wall=wall_ms, probe=probe)
 
@@ -147,18 +168,24 @@ def first_events(
     )
     events.append(Recovered(at=at, snapshot_seq=booted.snapshot_seq, tail=booted.tail))
     events.append(StorageChecked(at=at, free_mb=free_mb(paths.folder)))
-    mark = check_halt(booted, paths)
-    if mark:
-        events.append(Halted(at=at, who=mark[0], reason=mark[1]))
-    return events
-
-
-def check_halt(booted: Booted, paths: Paths) -> tuple[str, str] | None:
-    """Read the HALT mark; a database that never ran gets its file first."""
+    if booted.doubt:
+        events.append(Latched(at=at, reason=booted.doubt))
     halt = Halt(paths.halt)
     if not booted.world.seq:
-        halt.create()
-    return halt.is_set()
+        halt.create()  # a database that never ran gets its file first
+    halted = halt_event(halt, booted.world, at)
+    return [*events, halted] if halted is not None else events
+
+
+def halt_event(halt: Halt, world: World, at: int) -> Halted | None:
+    """Return the HALT mark as an event, unless it is known or a re-arm is clearing it."""
+    found = halt.is_set()
+    if found is None:
+        return None
+    halted = Halted(at=at, who=found[0], reason=found[1])
+    clearing = any(effect.mark == halted.mark for effect in pending(world, ClearHalt))
+    known = world.halt == halted.mark and world.state("kill") != "ARMED"
+    return None if clearing or known else halted
 
 
 def panic_was_read(paths: Paths) -> None:

@@ -168,7 +168,9 @@ class Runner:
         return self._delivered(dispatch)
 
     async def _clear_halt(self, dispatch: Dispatch) -> list[Event]:
-        self.gate.halt.clear()
+        mark = self.gate.halt.is_set()
+        if mark and f"{mark[0]}: {mark[1]}" == dispatch.effect.mark:
+            self.gate.halt.clear()
         return self._delivered(dispatch)
 
     async def _exit(self, dispatch: Dispatch) -> list[Event]:

@@ -46,7 +46,8 @@ class Gate:
         why = self.why_not(submit)
         if why:
             return self._not_sent(dispatch, why)
-        return self._events(dispatch, await send_order(self.venue, submit))
+        outcome = await send_order(self.venue, submit, lambda: self.why_not(submit))
+        return self._events(dispatch, outcome)
 
     def _events(self, dispatch: Dispatch, outcome: Outcome) -> list[Event]:
         at, order = self.venue.clock.now(), dispatch.effect.order

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from bot.core.events import Event, Latched, StorageChecked
+from bot.core.events import Event, Latched, StopAsked, StorageChecked
 from bot.core.permission import entry_level
 from bot.core.world import World
 from bot.edge.clock import monotonic_ns, wall_ms
@@ -25,7 +25,7 @@ from bot.store import chain, snapshots
 BEAT_SECONDS = 1.0
 NOT_MEASURED = 2**40  # MB: the fault speaks, not the space
 RETRY_SECONDS = 0.2
-GIVE_UP_SECONDS = 60.0
+GIVE_UP_SECONDS, GIVE_UP_STOPPING_SECONDS = 60.0, 5.0
 
 
 class Hooks(Struct, frozen=True):
@@ -89,7 +89,9 @@ class Loop(threading.Thread):
             self.latch.tighten(f"the database could not be written: {error}")
             self.inbox.put_back(batch)
             self._failing_since = self._failing_since or monotonic_ns()
-            if monotonic_ns() - self._failing_since > GIVE_UP_SECONDS * 1e9:
+            stopping = any(isinstance(event, StopAsked) for event in batch)
+            patience = GIVE_UP_STOPPING_SECONDS if stopping else GIVE_UP_SECONDS
+            if monotonic_ns() - self._failing_since > patience * 1e9:
                 raise  # nothing can be decided: a new boot protects without the database
             self._ending.wait(RETRY_SECONDS)
             return

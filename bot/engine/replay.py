@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bot.core.decide import TABLES, decide
-from bot.core.world import World
+from bot.core.effects import AnyEffect, Submit
+from bot.core.machine import Instance
+from bot.core.world import Delivery, Order, World
 from bot.errors import ReplayMismatch
 from bot.store import snapshots
 from bot.store.database import Connection, open_memory
@@ -16,6 +20,12 @@ from bot.store.schema import migrate
 from bot.store.writer import Writer
 
 COLUMNS = "id, seq, at, machine, key, version, source, trigger, dest, reason, hash"
+
+
+MACHINES = {table.name: table for table in TABLES}
+"""Every machine by name."""
+
+_effect = msgspec.json.Decoder(AnyEffect).decode
 
 
 class Checked(Struct, frozen=True):
@@ -27,17 +37,90 @@ class Checked(Struct, frozen=True):
     head: str
 
 
-def recover(connection: Connection) -> tuple[World, int, int]:
-    """Rebuild memory from the newest snapshot and the tail: ``(world, snapshot seq, tail)``.
+class Recovery(NamedTuple):
+    """Memory rebuilt from a snapshot and the tail; ``failed`` if an event could not be decided."""
+
+    world: World
+    snapshot_seq: int
+    tail: int
+    failed: str | None = None
+
+
+def recover(connection: Connection) -> Recovery:
+    """Rebuild memory from the newest snapshot and the tail of the journal.
 
     Answers of the oracle are in the journal, so nothing is measured again.
     """
     world = snapshots.newest(connection)
-    first, count = world.seq, 0
+    first, count, failed = world.seq, 0, None
     for seq, _, _, event in snapshots.tail(connection, first):
-        world = decide(world, event, seq).world
+        try:
+            world = decide(world, event, seq).world
+        except Exception as error:  # noqa: BLE001 another build decided it; the caller judges
+            failed = failed or f"event {seq}: {type(error).__name__}: {error}"
         count += 1
-    return world, first, count
+    return Recovery(world, first, count, failed)
+
+
+def disagreement(connection: Connection, world: World) -> str | None:
+    """Tell where memory and database differ about a machine that is not at its end, or None."""
+    stored = _standing(connection)
+    for name in MACHINES:
+        mine, theirs = world.machines.get(name, {}), stored.get(name, {})
+        for key in sorted(mine.keys() | theirs.keys()):
+            a, b = mine.get(key), theirs.get(key)
+            if (a and (a.state, a.version)) != (b and (b.state, b.version)):
+                shown = [f"{i.state} v{i.version}" if i else "nothing" for i in (a, b)]
+                return f"{name} {key}: memory says {shown[0]}, the database {shown[1]}"
+    return None
+
+
+def as_committed(connection: Connection, world: World) -> World:
+    """Return the world with every machine where the database has it.
+
+    Orders and deliveries come back from the outbox; the venue tells the rest at reconciliation.
+    """
+    machines = _standing(connection)
+    effects = {
+        key: _effect(row[0])
+        for key in machines.get("delivery", {})
+        if (row := connection.execute("SELECT body FROM outbox WHERE id = ?", (key,)).fetchone())
+    }
+    orders = {}
+    for key, instance in machines.get("order", {}).items():
+        number = "-".join(key.split("-")[-2:])
+        row = connection.execute("SELECT body FROM outbox WHERE id = ?", (number,)).fetchone()
+        if row:
+            orders[key] = world.orders.get(key) or _order(_effect(row[0]), instance.since)
+    return replace(
+        world,
+        machines=machines,
+        orders=orders,
+        deliveries={
+            key: world.deliveries.get(key) or Delivery(effect) for key, effect in effects.items()
+        },
+        runs={key: run for key, run in world.runs.items() if key in machines.get("run", {})},
+        seq=connection.execute("SELECT max(seq) FROM journal").fetchone()[0],
+    )
+
+
+def _order(submit: Submit, at: int) -> Order:
+    entry = not submit.reduce_only
+    return Order(submit.order, submit.symbol, submit.side, submit.qty, entry, at, at)
+
+
+def _standing(connection: Connection) -> dict[str, dict[str, Instance]]:
+    """Return where every machine stands that is not at its end, as the database has it."""
+    found: dict[str, dict[str, Instance]] = {}
+    for name, table in MACHINES.items():
+        ends = ", ".join("?" * len(table.final))
+        rows = connection.execute(
+            "SELECT key, state, version, since, reason FROM instance"
+            f" WHERE machine = ? AND state NOT IN ({ends})",
+            (name, *sorted(table.final)),
+        )
+        found[name] = {key: Instance(*rest) for key, *rest in rows}
+    return found
 
 
 def check(connection: Connection) -> Checked:
@@ -103,7 +186,3 @@ def _show(row: tuple[Any, ...] | None) -> str:
         if row is None
         else repr(tuple(v.hex()[:12] if isinstance(v, bytes) else v for v in row))
     )
-
-
-MACHINES = {table.name: table for table in TABLES}
-"""Every machine by name."""

@@ -61,13 +61,18 @@ class Venue(Struct, frozen=True):
     ws_public_url: str
     key: str
     secret: str
+    source: str
     child: embedded.Endpoint | None = None
 
 
 def run(loaded: Loaded, state: Path, seconds: float | None = None, probe: Probe = no_probe) -> int:
     """Run until stopped; return the exit code. Raises LeaseHeld, ConfigError, any BotError."""
     paths = boot.Paths(state)
-    lease = boot.take_lease(paths.state)
+    try:
+        lease = boot.take_lease(paths.state)
+    except OSError as error:
+        why = f"{paths.folder} cannot be written: {error}"
+        return asyncio.run(_protect_only(loaded.config, paths, why))
     try:
         return asyncio.run(_main(loaded, paths, seconds, probe))
     finally:
@@ -80,10 +85,13 @@ async def _main(loaded: Loaded, paths: boot.Paths, seconds: float | None, probe:
     try:
         booted = await asyncio.to_thread(boot.open_state, paths.state)
     except (StoreBusy, StoreFatal, ChainBroken) as error:
-        print(f"state.db cannot be used: {error}", file=sys.stderr)
-        return await protect_only(await where, paths, str(error))
+        return await protect_only(await where, paths, f"state.db cannot be used: {error}")
     service = Service(loaded, paths, booted, await where, probe)
     return await service.serve(seconds)
+
+
+async def _protect_only(config: Config, paths: boot.Paths, why: str) -> int:
+    return await protect_only(await find_venue(config, paths.folder), paths, why)
 
 
 async def find_venue(config: Config, folder: Path) -> Venue:
@@ -91,7 +99,7 @@ async def find_venue(config: Config, folder: Path) -> Venue:
     venue = config.venue
     if venue.env != "embedded":
         public = venue.ws_public_url or venue.ws_url
-        return Venue(venue.rest_url, venue.ws_url, public, venue.key, venue.secret)
+        return Venue(venue.rest_url, venue.ws_url, public, venue.key, venue.secret, venue.rest_url)
     flags = [flag for path in config.exchange.replay for flag in ("--replay", path)]
     if config.exchange.live:
         flags += ["--live", config.exchange.live]
@@ -99,7 +107,14 @@ async def find_venue(config: Config, folder: Path) -> Venue:
         flags += ["--symbols", ",".join(config.exchange.symbols)]
     speed = 1.0 if config.exchange.live else config.exchange.speed
     child = await embedded.start(folder, config.exchange.seed, speed, flags)
-    return Venue(child.rest_url, child.ws_url, child.ws_url, child.key, child.secret, child)
+    source = " ".join(
+        (
+            "embedded",
+            config.exchange.live or f"seed {config.exchange.seed}",
+            *config.exchange.replay,
+        )
+    )
+    return Venue(child.rest_url, child.ws_url, child.ws_url, child.key, child.secret, source, child)
 
 
 class Service:
@@ -292,8 +307,16 @@ class Service:
                 await asyncio.sleep(1)
         instruments = found[: config.settings.market.symbols_max]
         symbols = [i.symbol for i in instruments]
+        missing = sorted(set(config.settings.market.symbols) - set(symbols))
+        if missing:
+            self.screen.say(f"the venue does not trade {', '.join(missing)}: left out")
         self.post(
-            VenueConnected(at=self.clock.now(), rate=self.clock.rate, instruments=instruments)
+            VenueConnected(
+                at=self.clock.now(),
+                rate=self.clock.rate,
+                source=self.where.source,
+                instruments=instruments,
+            )
         )
         public_venue = self.venue
         if self.where.ws_public_url != self.where.ws_url:
@@ -314,6 +337,8 @@ class Service:
         """Post an operator's command; the answer is what its run becomes."""
         if not request.id or len(request.id) > 64:
             return f"id: expected 1 to 64 characters, found {len(request.id)}"
+        if request.id in self.loop.world.commands:
+            return f"id: {request.id} was used before; see operator_actions for what became of it"
         now = self.clock.now()
         expires_at = now + self.clock.real_ms(request.ttl) if request.ttl else 0
         self.post(

@@ -8,14 +8,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
-from bot.core.effects import ClearHalt
-from bot.core.events import ClockJumped, Event, Halted, Panicked, StorageChecked, Ticked
+from bot.core.events import ClockJumped, Event, Panicked, StorageChecked, Ticked
 from bot.core.world import World
 from bot.edge.files import Halt, read_panic_lines, retire_panic_lines
 from bot.edge.host import free_mb
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.frames import Marks
-from bot.engine.boot import Paths
+from bot.engine.boot import Paths, halt_event
 from bot.errors import Retryable
 
 CLOCK_EVERY_SECONDS = 10.0
@@ -93,14 +92,10 @@ class Watch:
                 retire_panic_lines(self.paths.panic)
 
     def halt_seen(self) -> None:
-        """Post the mark if it is set, the switch is armed, and no re-arm is clearing it."""
-        world = self.world()
-        clearing = any(isinstance(d.effect, ClearHalt) for d in world.deliveries.values())
-        if world.state("kill") != "ARMED" or clearing:
-            return
-        mark = self.halt.is_set()
-        if mark:
-            self.post(Halted(at=self.venue.clock.now(), who=mark[0], reason=mark[1]))
+        """Post a mark that is new: neither known already nor the one that a re-arm is clearing."""
+        halted = halt_event(self.halt, self.world(), self.venue.clock.now())
+        if halted is not None:
+            self.post(halted)
 
 
 def orphaned(state: Path) -> str | None:

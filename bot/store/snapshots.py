@@ -53,7 +53,7 @@ def newest(connection: Connection, up_to: int | None = None) -> World:
             return _decode(body)
         except msgspec.ValidationError:
             continue  # its world had another shape: an older one, or the journal, serves
-    if _pruned_before(connection):
+    if _meta(connection, "pruned_before"):
         raise StoreFatal(
             "no snapshot is whole, and the journal behind them is pruned: restore a backup"
         )
@@ -62,12 +62,12 @@ def newest(connection: Connection, up_to: int | None = None) -> World:
 
 def oldest(connection: Connection) -> World:
     """Return the world from which the journal can be recomputed: empty while it is complete."""
-    pruned = _pruned_before(connection)
+    pruned = _meta(connection, "pruned_before")
     return newest(connection, up_to=pruned - 1) if pruned else World()
 
 
-def _pruned_before(connection: Connection) -> int:
-    row = connection.execute("SELECT value FROM meta WHERE name = 'pruned_before'").fetchone()
+def _meta(connection: Connection, name: str) -> int:
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -97,24 +97,29 @@ def prune(writer: Writer, wall: int, days: int) -> int:
     writer._execute("DELETE FROM snapshot WHERE seq < ?", (oldest_kept,))
     writer.meta("pruned_before", str(oldest_kept + 1))
     doomed = connection.execute(
-        "SELECT seq FROM journal j WHERE seq <= ?"
+        "SELECT seq FROM journal j WHERE seq > ? AND seq <= ?"
         " AND kind NOT IN ('Commanded', 'Restored', 'Panicked', 'Halted')"
         " AND NOT EXISTS(SELECT 1 FROM transition WHERE seq = j.seq)"
-        " AND NOT EXISTS(SELECT 1 FROM outbox WHERE seq = j.seq) LIMIT ?",
-        (oldest_kept, PRUNE_ROWS_MAX),
+        " AND NOT EXISTS(SELECT 1 FROM outbox WHERE seq = j.seq) ORDER BY seq LIMIT ?",
+        (_meta(connection, "pruned_to"), oldest_kept, PRUNE_ROWS_MAX),
     ).fetchall()
+    last = doomed[-1][0] if len(doomed) == PRUNE_ROWS_MAX else oldest_kept
+    writer.meta("pruned_to", str(last))
     for (seq,) in doomed:
         writer._execute("DELETE FROM journal WHERE seq = ?", (seq,))
     writer.commit()
     return len(doomed)
 
 
-def candles(connection: Connection, symbol: str, limit: int) -> list[Candle]:
-    """Return the newest stored candles of a symbol without a hole, oldest first."""
+def candles(connection: Connection, symbol: str, last: int, limit: int) -> list[Candle]:
+    """Return the stored candles of a symbol up to ``last`` without a hole, oldest first.
+
+    Candles after it are of a clock that was set back since, or of another market.
+    """
     rows = connection.execute(
         "SELECT open_time, open, high, low, close, volume FROM candle"
-        " WHERE symbol = ? ORDER BY open_time DESC LIMIT ?",
-        (symbol, limit),
+        " WHERE symbol = ? AND open_time <= ? ORDER BY open_time DESC LIMIT ?",
+        (symbol, last, limit),
     ).fetchall()
     found: list[Candle] = []
     for row in rows:

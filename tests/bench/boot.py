@@ -109,14 +109,14 @@ def inside(state: Path) -> list[str]:
     timed("migrate", lambda: migrate(connection, 1))
     last = chain.head(connection)[0] - boot.CHAIN_ROWS_AT_BOOT
     timed("chain of the newest 1,000", lambda: chain.verify(connection, last, instances=False))
-    world, _, tail = timed("snapshot and tail", lambda: replay.recover(connection))
-    timed("agree", lambda: boot._agree(connection, world))
+    world, _, tail, _ = timed("snapshot and tail", lambda: replay.recover(connection))
+    timed("agree", lambda: replay.disagreement(connection, world))
     market = Settings().market
     oracle = Oracle(Settings().strategy, market.warmup_candles)
 
     def rebuild() -> None:
-        for symbol in SYMBOLS:
-            stored = snapshots.candles(connection, symbol, market.warmup_candles)
+        for symbol, feed in world.feeds.items():
+            stored = snapshots.candles(connection, symbol, feed.last, market.warmup_candles)
             oracle.rebuild(symbol, stored)
 
     timed("indicators", rebuild)

@@ -2,11 +2,13 @@
 
 import pytest
 
-from bot.core.effects import Inquire, Submit
+from bot.core.effects import Inquire, Reconcile, Submit
 from bot.core.events import (
     Absent,
     Accepted,
+    ClockJumped,
     Doubted,
+    Filled,
     NotSent,
     OrderReported,
     Recovered,
@@ -17,10 +19,16 @@ from bot.core.permission import entry_level
 from bot.core.values import OrderStatus
 from tests.given import (
     BTC,
+    a_fill,
     a_row,
     a_world,
+    answered,
+    but,
     entering,
     go,
+    in_position,
+    measured,
+    reconciled,
     reported,
     started,
     ticked,
@@ -165,3 +173,83 @@ def test_news_of_an_order_that_is_not_ours_changes_nothing():
     told = go(world, OrderReported(at=0, row=a_row("theirs", OrderStatus.FILLED)))
     assert not (told.steps)
     assert not (told.dispatches)
+
+
+def executed(world, order, qty, **more):
+    intent = world.orders[order]
+    fill = a_fill(BTC, intent.side, qty, 100, order=order, at=world.at, **more)
+    return Filled(at=world.at, fill=fill)
+
+
+def test_an_order_that_ended_is_remembered_until_its_executions_are_booked():
+    world, order = on_its_way()
+    world = go(world, reported(world, order)).world
+    world = go(world, executed(world, order, 15), ticked(world)).world
+    assert world.orders[order].ended
+    world = go(world, executed(world, order, 5)).world
+    assert order not in world.orders
+
+
+def test_a_report_that_comes_before_its_execution_loses_neither_stop_nor_target():
+    world, order = on_its_way()
+    bracket = world.positions[BTC].stop, world.positions[BTC].take
+    late = executed(world, order, 20)
+    world = go(world, reported(world, order), ticked(world, 1), ticked(world, 2)).world
+    assert world.state("position", BTC) == "OPENING", "what was reported as filled is awaited"
+    world = go(world, late).world
+    assert world.state("position", BTC) == "OPEN"
+    assert (world.positions[BTC].stop, world.positions[BTC].take) == bracket
+
+
+def test_an_execution_that_does_not_arrive_is_read_from_the_account_within_seconds():
+    world, order = on_its_way()
+    world = answered(go(world, reported(world, order)).world)
+    lost = executed(world, order, 20).fill
+    told = go(world, *(ticked(world, seconds) for seconds in range(1, 9)))
+    assert len(told.effects(Reconcile)) == 1
+    bracket = told.world.positions[BTC].stop, told.world.positions[BTC].take
+    assert not go(told.world, measured(told.world)).effects(Submit), "it is not entered again"
+    world = go(told.world, reconciled(told.world, fills=(lost,))).world
+    assert (world.state("position", BTC), world.positions[BTC].qty) == ("OPEN", 20)
+    assert (world.positions[BTC].stop, world.positions[BTC].take) == bracket
+    assert not world.orders
+
+
+def test_a_reading_that_began_before_the_order_ended_does_not_end_the_wait_for_its_executions():
+    world, order = on_its_way()
+    began = world.at
+    bracket = world.positions[BTC].stop, world.positions[BTC].take
+    world = go(world, ticked(world, 1)).world
+    late = executed(world, order, 20)
+    world = go(
+        world,
+        reported(world, order),
+        reconciled(world, as_of=began),  # read before anything was filled
+        ticked(world, 1),
+        late,
+    ).world
+    assert world.positions[BTC].qty == 20
+    assert (world.positions[BTC].stop, world.positions[BTC].take) == bracket
+
+
+def test_a_rejected_exit_has_the_account_read_and_a_rejected_entry_does_not():
+    world = answered(in_position(a_world()))
+    told = go(world, measured(world, up=False, cross_age=0))
+    (exit_,) = told.effects(Submit)
+    no = Rejected(at=world.at, order=exit_.order, code=110017, reason="position is zero")
+    told = go(told.world, no)
+    assert len(told.effects(Reconcile)) == 1
+    assert not go(told.world, no).effects(Reconcile), "it is asked once"
+    world, order = on_its_way()
+    world = answered(world)
+    assert not go(world, but(no, order=order)).effects(Reconcile)
+
+
+def test_the_proof_of_absence_does_not_wait_for_a_time_that_was_a_mistake():
+    world, order = doubtful()
+    told = go(world, ClockJumped(at=world.at - 3_600_000, by_ms=-3_600_000))
+    (question,) = [
+        d.effect for d in told.world.deliveries.values() if isinstance(d.effect, Inquire)
+    ]
+    assert question.order == order
+    assert question.sent_at <= told.world.at

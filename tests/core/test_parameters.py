@@ -84,13 +84,14 @@ def test_it_can_be_set_again_before_and_after_its_end():
         ("risk.base_size", "0.01", 0, "seconds: expected 1 to 604800, found '0'"),
         ("risk.base_size", "0.01", 604_801, "seconds: expected 1 to 604800"),
         ("risk.base_size", "0.01", -5, "seconds: expected 1 to 604800"),
+        ("strategy.ema_fast", "10", 60, "expected a setting that may change at run time"),
         ("risk.base_size", "0.01", "²", "seconds: expected 1 to 604800"),
         ("risk.base_size", "0.01", "9" * 5_000, "seconds: expected 1 to 604800"),
         (
-            "strategy.ema_fast",
-            "30",
+            "guard.paused_win_rate",
+            "0.5",
             60,
-            "strategy.ema_fast: expected < strategy.ema_slow (26), found 30",
+            "guard.paused_win_rate: expected < guard.reduced_win_rate (0.4), found 0.5",
         ),
     ],
 )

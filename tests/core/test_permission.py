@@ -3,10 +3,23 @@
 import pytest
 
 from bot.core.decide import TABLES
+from bot.core.effects import Reconcile, Submit
+from bot.core.events import Delivered, StreamLost, StreamUp
 from bot.core.machine import Instance, Level
 from bot.core.permission import entry_level, exit_level, lowered
 from bot.core.world import World
-from tests.given import BTC, a_world, but, commanded, go
+from tests.given import (
+    BTC,
+    a_world,
+    answered,
+    but,
+    commanded,
+    go,
+    in_position,
+    measured,
+    reconciled,
+    ticked,
+)
 
 ACCOUNT_WIDE = ("process", "kill", "hold", "guard", "storage")
 PER_SYMBOL = ("kill", "hold", "feed")
@@ -74,3 +87,51 @@ def test_protection_stays_at_reduce_only_or_above_whatever_is_tripped():
     for machine, state in (("storage", "CORRUPT"), ("process", "PROTECT_ONLY")):
         world = standing(world, machine, state)
     assert exit_level(world) == Level.REDUCE_ONLY
+
+
+def stream(world, kind, name="private", **more):
+    return kind(at=world.at, stream=name, **more)
+
+
+def test_without_the_private_stream_nothing_is_opened():
+    world = a_world()
+    world = go(world, stream(world, StreamLost, reason="reset by peer")).world
+    assert lowered(world, BTC) == [(Level.REDUCE_ONLY, "the private stream is down: reset by peer")]
+    assert not go(world, measured(world)).effects(Submit)
+
+
+def test_a_private_stream_lost_without_a_word_lowers_too():
+    world = a_world()
+    world = go(world, stream(world, StreamLost, reason="")).world
+    assert entry_level(world) == Level.REDUCE_ONLY
+
+
+def test_without_the_private_stream_what_is_open_can_still_be_closed():
+    world = in_position(a_world())
+    world = go(world, stream(world, StreamLost, reason="reset")).world
+    (exit_,) = go(world, measured(world, up=False, cross_age=0)).effects(Submit)
+    assert exit_.reduce_only
+
+
+def test_the_private_stream_allows_entries_again_and_the_public_one_does_not_speak_for_it():
+    world = answered(a_world())
+    world = go(world, stream(world, StreamLost, reason="reset")).world
+    world = go(world, stream(world, StreamUp, "public")).world
+    assert entry_level(world) == Level.REDUCE_ONLY
+    told = go(world, stream(world, StreamUp))
+    world = go(told.world, ticked(told.world), reconciled(told.world.at + 1_001)).world
+    assert entry_level(world) == Level.FULL
+
+
+def test_a_reading_under_way_when_the_private_stream_came_back_does_not_spare_another():
+    world = answered(a_world())
+    told = go(world, ticked(world, 61))
+    (began,) = [d.id for d in told.dispatches if isinstance(d.effect, Reconcile)]
+    old = reconciled(told.world, as_of=told.world.at)
+    world = go(told.world, stream(told.world, StreamLost, reason="reset")).world
+    world = go(world, ticked(world, 1)).world
+    told = go(world, stream(world, StreamUp), old, Delivered(at=world.at, effect=began))
+    later = go(told.world, ticked(told.world, 1), ticked(told.world, 2))
+    assert told.effects(Reconcile) or later.effects(Reconcile), (
+        "what was executed between that reading and the stream is known to nobody"
+    )

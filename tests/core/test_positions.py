@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.core.effects import Protect, Submit
+from bot.core.effects import Protect, Reconcile, Submit
 from bot.core.events import Filled
 from bot.core.facts import FillBooked, PositionMarked, TradeClosed
 from bot.core.values import OrderStatus, Side, VenueFill, VenuePosition
@@ -187,3 +187,15 @@ def test_a_symbol_that_is_no_longer_listed_is_still_protected():
 def test_an_execution_that_cannot_be_true_cannot_be_built(qty, price):
     with pytest.raises(ValueError, match="expected a fill of finite size and price"):
         VenueFill("f", "", BTC, BUY, D(qty), D(price), D(0), T)
+
+
+def test_a_missed_execution_is_read_and_counted_though_another_came_after_it():
+    world = answered(in_position(in_position(a_world((BTC, ETH))), ETH))
+    missed = a_fill(BTC, SELL, 20, 98, fee=D(1), by="StopLoss", at=world.at + 5_000)
+    world = go(world, ticked(world, 25)).world
+    world = filled(world, a_fill(ETH, SELL, 1, 100, at=world.at)).world
+    (question,) = go(world, ticked(world, 61)).effects(Reconcile)
+    assert question.since <= missed.at, "it would not be among the executions that are read"
+    told = go(world, reconciled(world, 99_000, fills=(missed,), positions=()))
+    trade = next(t for t in told.noted(TradeClosed) if t.symbol == BTC)
+    assert (trade.pnl, trade.reason) == (D(-41), "StopLoss")

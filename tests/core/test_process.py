@@ -1,9 +1,19 @@
 """The process: one path for a first start, a restart, and a crash; DRAINING always ends."""
 
+import msgspec
 import pytest
 
-from bot.core.effects import Backfill, Cancel, Exit, Leverage, Notify, Reconcile, Submit
-from bot.core.events import Panicked, Recovered, StopAsked, StreamUp
+from bot.core.effects import (
+    Backfill,
+    Cancel,
+    Exit,
+    Leverage,
+    Notify,
+    Protect,
+    Reconcile,
+    Submit,
+)
+from bot.core.events import ClockJumped, Panicked, Recovered, StopAsked, StreamUp
 from bot.core.machine import Level
 from bot.core.permission import entry_level
 from bot.core.settings import profile
@@ -15,6 +25,7 @@ from tests.given import (
     T,
     a_world,
     answered,
+    but,
     connected,
     entering,
     go,
@@ -161,3 +172,64 @@ def test_positions_found_at_the_venue_are_counted_with_their_stops():
     rows = (VenuePosition(BTC, D(5), D(100), D(95)),)
     told = go(World(), *events[:3], reconciled(T + 1, positions=rows))
     assert told.reason("process") == "wallet 100000, 1 positions, 1 with a stop at the venue"
+
+
+def test_protect_only_ends_when_it_is_asked_to_stop():
+    world = in_position(a_world())
+    told = go(world, Panicked(at=world.at, lines=(PROTECTED,)))
+    assert told.world.state("process") == "PROTECT_ONLY"
+    told = stop(told.world)
+    assert told.reason("process") == "SIGTERM"
+    told = go(told.world, ticked(told.world))
+    assert told.world.state("process") == "STOPPED"
+    assert len(told.effects(Exit)) == 1
+
+
+def panic_line(who, reason):
+    """A line as ``bot panic`` writes it."""
+    fields = {"at": 1, "who": who, "action": "panic", "detail": reason}
+    return msgspec.json.encode(fields).decode()
+
+
+@pytest.mark.parametrize(
+    "reason", ["was protect-only before", '"who":"boot" protect-only', PROTECTED]
+)
+def test_no_reason_of_a_person_makes_a_running_bot_protect_only(reason):
+    world = a_world()
+    told = go(world, Panicked(at=world.at, lines=(panic_line("ana", reason),)))
+    assert told.world.state("process") == "RUNNING"
+
+
+def in_a_wrong_future():
+    """A process that starts with stored time a day ahead of the venue's, and one naked stranger."""
+    world = a_world()
+    row = VenuePosition(BTC, D(5), D(100))
+    world = go(world, reconciled(world, positions=(row,))).world
+    at, day = world.at, 86_400_000
+    world = go(but(world, at=at + day), ticked(but(world, at=at + day))).world
+    return go(
+        world,
+        ClockJumped(at=at, by_ms=-day),
+        started(at),
+        Recovered(at=at, snapshot_seq=0, tail=world.seq),
+        connected(at),
+        reconciled(at + 1, positions=(row,)),
+    ).world
+
+
+def test_stored_time_ahead_of_the_venues_freezes_no_request():
+    world = answered(in_a_wrong_future())
+    assert world.state("process") == "RUNNING"
+    asked = []
+    for _ in range(30):
+        told = go(world, ticked(world, 1))
+        asked += told.effects(Protect)
+        world = answered(told.world)
+    assert len(asked) > 10, "asked again every few seconds while the venue does not hold the stop"
+
+
+def test_stored_time_ahead_of_the_venues_does_not_keep_the_process_from_stopping():
+    world = stop(in_a_wrong_future()).world
+    told = go(world, ticked(world, 16))
+    assert told.world.state("process") == "STOPPED"
+    assert told.reason("process").startswith("gave up waiting after 16 s")

@@ -1,7 +1,6 @@
 """Questions to the venue and the changes that protect positions."""
 
-from __future__ import asyncio
-
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -75,7 +74,7 @@ async def test_instruments_have_grids_and_fees(exchange):
             Decimal("0.001"),
             Decimal("0.00055"),
         )
-        with pytest.raises(Refused, match="does not trade NOPEUSDT"):
+        with pytest.raises(Refused, match="trades none of NOPEUSDT"):
             await venue.instruments(["NOPEUSDT"])
 
 

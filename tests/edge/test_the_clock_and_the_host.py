@@ -6,9 +6,13 @@ import socket
 
 import pytest
 
+from bot.core.events import ClockJumped
 from bot.core.text import safe_text
 from bot.edge.clock import MarketClock, Sample, monotonic_ns, wall_ms
 from bot.edge.host import free_mb, sd_notify
+from bot.edge.venues.bybit import Bybit
+from bot.engine.boot import Paths
+from bot.engine.watch import Watch
 
 
 def sample(market_ms, rate=60.0, trip_ms=2.0):
@@ -43,6 +47,47 @@ def test_a_jump_is_told_in_both_directions():
     assert clock.sync([sample(1_060_000, rate=1.0)]) == pytest.approx(60_000, abs=500)
     assert clock.sync([sample(1_000_000, rate=1.0)]) == pytest.approx(-60_000, abs=500)
     assert clock.now() < 1_010_000
+
+
+def test_the_first_word_of_the_venue_is_a_jump_if_it_leads_back_from_stored_time():
+    stored = 1_000_000 + 86_400_000
+    clock = MarketClock(start_ms=stored)
+    assert clock.sync([sample(1_000_000, rate=1.0)]) == pytest.approx(-86_400_000, abs=500)
+    assert clock.now() < 1_010_000, "time goes on from the venue's"
+    assert clock.sync([sample(clock.now(), rate=1.0)]) == 0, "it is told once"
+
+
+def test_the_first_word_of_the_venue_is_no_jump_if_time_went_on_while_the_bot_was_down():
+    clock = MarketClock(start_ms=1_000_000)
+    assert clock.sync([sample(1_000_000 + 86_400_000, rate=1.0)]) == 0
+    assert clock.now() >= 1_000_000 + 86_400_000
+
+
+def test_the_first_word_of_the_venue_is_no_jump_if_it_leads_back_by_a_little():
+    clock = MarketClock(start_ms=1_002_000)
+    assert clock.sync([sample(1_000_000, rate=1.0)]) == 0
+
+
+async def test_a_start_ahead_of_the_venues_clock_posts_a_jump_before_anything_else(
+    exchange, tmp_path
+):
+    ahead = wall_ms() * 10
+    venue = Bybit(exchange.url, exchange.ws_url, "k", "s", clock=MarketClock(start_ms=ahead))
+    posted = []
+    watch = Watch(
+        venue, None, None, Paths(tmp_path / "state.db"), post=posted.append, world=None, lost=None
+    )
+    await venue.open()
+    try:
+        await watch.follow_clock()
+        await watch.follow_clock()
+    finally:
+        await venue.close()
+    (jump,) = posted
+    assert isinstance(jump, ClockJumped)
+    assert jump.by_ms < 0
+    assert jump.at < ahead
+    assert venue.clock.now() - jump.at < 60_000, "what is posted next goes on from there"
 
 
 def test_a_slow_answer_is_no_jump():

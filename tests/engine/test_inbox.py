@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-from bot.core.events import CandleClosed, Filled, FramesRefused, Ticked
+from bot.core.events import CandleClosed, ClockJumped, Filled, FramesRefused, Ticked
 from bot.engine.inbox import Inbox
 from bot.errors import Broken
-from tests.given import BTC, T, a_candle, a_fill
+from tests.given import BTC, T, a_candle, a_fill, a_world, go
 
 FILL = Filled(at=T, fill=a_fill())
 CANDLE = CandleClosed(at=T, symbol=BTC, candle=a_candle(), source="t")
@@ -84,3 +84,29 @@ def test_many_senses_lose_nothing():
     while len(taken) < 4_000:
         taken += inbox.take(64, 5)
     assert len(taken) == 4_000
+
+
+def test_a_tick_from_before_the_clock_jumped_back_does_not_undo_the_jump():
+    world, jump = a_world(), ClockJumped(at=T + 5_000, by_ms=-3_600_000)
+    inbox = filled(Inbox(10), FILL, tick(T + 3_605_000, BTCUSDT=100.0), jump)
+    told = go(world, *inbox.take(10, 0))
+    assert told.world.at == jump.at
+    inbox.put(tick(T + 6_000, BTCUSDT=101.0))
+    told = go(told.world, *inbox.take(10, 0))
+    assert (told.world.at, told.world.marks[BTC]) == (T + 6_000, 101.0)
+
+
+def test_a_tick_after_the_clock_jumped_comes_after_the_jump():
+    jump = ClockJumped(at=T + 5_000, by_ms=-3_600_000)
+    inbox = filled(Inbox(10), tick(T + 3_605_000, A=1.0), jump, tick(T + 5_001, B=2.0))
+    taken = inbox.take(10, 0)
+    assert [event.at for event in taken] == [T + 5_000, T + 5_001]
+
+
+def test_a_tick_that_could_not_be_written_comes_before_the_jump_that_followed_it():
+    jump = ClockJumped(at=T + 5_000, by_ms=-3_600_000)
+    inbox = filled(Inbox(10), tick(T + 3_605_000, BTCUSDT=100.0))
+    taken = inbox.take(10, 0)
+    inbox.put(jump)
+    inbox.put_back(taken)
+    assert go(a_world(), *inbox.take(10, 0)).world.at == jump.at

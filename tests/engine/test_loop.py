@@ -117,7 +117,7 @@ def test_it_leaves_a_snapshot_from_which_nothing_needs_to_be_replayed(shell, tmp
     shell.loop.start()
     shell.until(lambda: shell.committed)
     shell.loop.finish()
-    world, _, tail = recover(kept(tmp_path / "state.db").writer.connection)
+    world, _, tail, _ = recover(kept(tmp_path / "state.db").writer.connection)
     assert tail == 0
     assert world == shell.reactor.world
 

@@ -37,7 +37,7 @@ def kept(path: Path, wall: Any = lambda: 1) -> Reactor:
     """Open, migrate, and recover a database as boot does."""
     connection = open_writer(path)
     migrate(connection, 1)
-    world, _, _ = recover(connection)
+    world, *_ = recover(connection)
     oracle = Oracle(Settings().strategy, 600)
     return Reactor(Writer(connection), world, oracle, wall=wall)
 

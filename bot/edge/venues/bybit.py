@@ -98,7 +98,10 @@ class Bybit:
     # -- the market --------------------------------------------------------------------------------
 
     async def instruments(self, symbols: Iterable[str] = ()) -> tuple[Instrument, ...]:
-        """Return what may be traded, with fees; no symbols means all that settle in USDT."""
+        """Return what of ``symbols`` may be traded, with fees; none means all that settle in USDT.
+
+        Raises Refused if nothing is left.
+        """
         wanted = frozenset(symbols)
         query = {"category": self.category, "limit": 1000}
         rows = await self._pages(
@@ -111,9 +114,8 @@ class Bybit:
                 for row in rows
                 if row.status == "Trading" and (row.symbol in wanted if wanted else _usual(row))
             )
-        missing = wanted - {instrument.symbol for instrument in found}
-        if missing:
-            raise Refused(f"the venue does not trade {', '.join(sorted(missing))}")
+        if not found:
+            raise Refused(f"the venue trades none of {', '.join(sorted(wanted)) or 'its symbols'}")
         return found
 
     async def _taker_fees(self) -> dict[str, Decimal]:
@@ -172,7 +174,7 @@ class Bybit:
         named = tuple(orders)
         fills = await self.fills(since)
         for _ in range(READINGS_MAX):
-            as_of = self.clock.now()
+            as_of = self.clock.venue_ms()  # never ahead of the venue, as now() may be
             wallet, positions = await self.wallet(), await self.positions()
             rows = await self._rows(named)
             before, fills = fills, await self.fills(since)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
@@ -41,6 +41,13 @@ class Declined(Refused):
     def __init__(self, reason: str, code: int) -> None:
         super().__init__(reason)
         self.code = code
+
+
+WhyNot = Callable[[], "str | None"]
+
+
+class _NotLeft(Exception):
+    """The request was refused by ourselves before its first byte."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -105,12 +112,22 @@ class Rest:
         """Ask; the fate of a question is ACK or that it must be asked again."""
         payload = urlencode(query)
         headers = self._headers(payload) if signed else {}
-        return await self._send("GET", f"{path}?{payload}" if payload else path, None, headers)
+        target = f"{path}?{payload}" if payload else path
+        reply, _ = await self._exchange("GET", target, None, headers)
+        return reply
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Reply:
-        """Send a request that changes something. Never raises for trouble of venue or network."""
+    async def post(
+        self, path: str, body: Mapping[str, Any], why_not: WhyNot | None = None
+    ) -> Reply:
+        """Send a request that changes something. Never raises for trouble of venue or network.
+
+        ``why_not`` is asked right before the first byte is written, which may be long after the
+        call where connections are scarce; its answer makes the reply NOT_SENT.
+        """
         payload = msgspec.json.encode(body)
-        return await self._send("POST", path, payload, self._headers(payload.decode()))
+        headers = self._headers(payload.decode())
+        reply, _ = await self._exchange("POST", path, payload, headers, why_not)
+        return reply
 
     async def sample(self) -> Sample:
         """Read the venue's clock and rate. Raises Busy."""
@@ -136,19 +153,18 @@ class Rest:
             "Content-Type": "application/json",
         }
 
-    async def _send(
-        self, method: str, target: str, body: bytes | None, headers: dict[str, str]
-    ) -> Reply:
-        reply, _ = await self._exchange(method, target, body, headers)
-        return reply
-
     async def _exchange(
-        self, method: str, target: str, body: bytes | None, headers: dict[str, str]
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        why_not: WhyNot | None = None,
     ) -> tuple[Reply, str]:
         """Return the reply and the market rate that the answer's header names."""
         if self._session is None:
             raise RuntimeError("expected open() before a request")
-        wire = SimpleNamespace(left=False)
+        wire = SimpleNamespace(left=False, why_not=why_not)
         try:
             async with self._session.request(
                 method,
@@ -159,6 +175,8 @@ class Rest:
                 trace_request_ctx=wire,
             ) as response:
                 answer = await _body_of(response)
+        except _NotLeft as refused:
+            return Reply(Kind.NOT_SENT, reason=str(refused)), ""
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             kind = Kind.UNKNOWN if wire.left else Kind.NOT_SENT
             return Reply(kind, reason=safe_text(f"{type(error).__name__}: {error}")), ""
@@ -197,6 +215,10 @@ class Rest:
 
     async def _leaving(self, _session: object, context: Any, _params: object) -> None:
         """Called by aiohttp right before it writes: until then no byte can have left."""
+        why_not = context.trace_request_ctx.why_not
+        why = why_not() if why_not else None
+        if why:
+            raise _NotLeft(why)
         context.trace_request_ctx.left = True
         self.last_sent_ns = monotonic_ns()
 

@@ -9,6 +9,7 @@ from bot.core.effects import Submit
 from bot.core.text import safe_text
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.codes import CLOCK, Kind
+from bot.edge.venues.rest import WhyNot
 from bot.edge.venues.wire import OrderIds
 from bot.errors import Retryable
 
@@ -22,8 +23,10 @@ class Outcome(Struct, frozen=True):
     venue_id: str = ""
 
 
-async def send_order(venue: Bybit, submit: Submit) -> Outcome:
+async def send_order(venue: Bybit, submit: Submit, why_not: WhyNot | None = None) -> Outcome:
     """Send an order at market, once; trouble of venue or network is told by the outcome's kind.
+
+    ``why_not`` is asked once more right before the first byte leaves.
 
     A cancelled call leaves the outcome unknown: whoever cancels must ask the venue.
     """
@@ -43,7 +46,7 @@ async def send_order(venue: Bybit, submit: Submit) -> Outcome:
         body["stopLoss"] = f"{submit.stop:f}"
     if submit.take is not None:
         body["takeProfit"] = f"{submit.take:f}"
-    reply = await venue.rest.post("/v5/order/create", body)
+    reply = await venue.rest.post("/v5/order/create", body, why_not)
     if reply.kind is not Kind.ACK:
         if reply.code == CLOCK:
             await _follow_clock(venue)
