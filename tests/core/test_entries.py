@@ -173,7 +173,8 @@ def test_a_cross_against_the_position_closes_it_and_one_with_it_does_not():
         == "EMA crossed down against the position"
     )
     assert against(measured(world, up=False, cross_age=0), -1) is None
-    assert against(measured(world, up=False, cross_age=1), 1) is None
+    old = measured(world, up=False, cross_age=3)
+    assert not go(world, old).effects(Submit), "that cross was before the position"
     told = go(world, measured(world, up=False, cross_age=0))
     (exit_,) = told.effects(Submit)
     assert (exit_.side, exit_.reduce_only, exit_.expires_at) == (Side.SELL, True, None)

@@ -141,3 +141,12 @@ async def test_a_wrong_clock_is_mended_by_the_refusal_it_causes(exchange):
         assert (first.kind, first.code, second.kind) == ("NOT_SENT", 10002, "ACK")
         assert abs(await venue.sync_clock() - 3_600_000) < 60_000
         assert await venue.sync_clock() == 0
+
+
+async def test_what_forbids_an_order_is_asked_again_right_before_its_first_byte(exchange):
+    async with exchange.venue() as venue:
+        submit = entry()
+        outcome = await send_order(venue, submit, lambda: "HALT set by ana: look at this")
+        assert (outcome.kind, outcome.reason) == ("NOT_SENT", "HALT set by ana: look at this")
+        assert await venue.find(submit.order, submit.symbol) is None
+        assert (await send_order(venue, submit, lambda: None)).kind == "ACK"

@@ -1,0 +1,28 @@
+"""A clock that is set back leaves nothing waiting for a future that was a mistake."""
+
+from bot.core.effects import Backfill
+from bot.core.events import ClockJumped
+from bot.core.world import ACCOUNT
+from tests.given import BTC, MINUTE, a_world, answered, commanded, go, ticked
+
+
+def test_candles_of_the_other_time_are_not_built_upon():
+    world = answered(a_world())
+    assert world.feeds[BTC].last
+    told = go(world, ClockJumped(at=world.at - 15 * MINUTE, by_ms=-15 * MINUTE))
+    assert told.world.feeds[BTC].last == 0
+    (asked,) = told.effects(Backfill)
+    assert asked.limit == world.settings.market.warmup_candles
+    assert told.world.state("feed", BTC) == "GAPPED"
+
+
+def test_a_command_under_way_and_a_shutdown_still_end_in_time():
+    world = answered(a_world())
+    world = go(world, commanded(world, "flatten")).world
+    back = world.at - 60 * MINUTE
+    world = go(world, ClockJumped(at=back, by_ms=-60 * MINUTE)).world
+    assert all(run.deadline <= back + 60_000 for run in world.runs.values())
+    process = world.instance_of("process", ACCOUNT)
+    assert process is not None
+    assert process.since <= back
+    assert go(world, ticked(world)).world.at == back + 1_000
