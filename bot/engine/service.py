@@ -61,7 +61,7 @@ class Venue(Struct, frozen=True):
     ws_public_url: str
     key: str
     secret: str
-    source: str
+    source: str = ""
     child: embedded.Endpoint | None = None
 
 

@@ -4,9 +4,9 @@ import msgspec
 
 from bot.core.account import DAY_MS
 from bot.core.effects import Reconcile
-from bot.core.events import ClockJumped, Filled, Recovered, Ticked
+from bot.core.events import ClockJumped, Filled, Ticked
 from bot.core.facts import EquityMarked, FillBooked
-from bot.core.values import Side, VenuePosition
+from bot.core.values import Side
 from bot.core.world import World
 from bot.store.snapshots import pack
 from tests.given import (
@@ -17,13 +17,11 @@ from tests.given import (
     a_world,
     answered,
     but,
-    connected,
     go,
     in_position,
     measured,
     reconciled,
     review,
-    started,
     ticked,
     tuned,
     with_money,
@@ -170,24 +168,3 @@ def test_only_a_whole_reading_moves_the_time_from_which_executions_are_read():
     assert go(world, torn).world.account.fills_since == before, "it is read again"
     whole = reconciled(world, as_of=world.at + 1)
     assert go(world, whole).world.account.fills_since == whole.as_of
-
-
-def test_a_start_with_stored_time_ahead_of_the_venues_reviews_and_reconciles_as_ever():
-    at = a_world().at
-    world = but(answered(review(in_position(a_world())).world), at=at + DAY_MS)
-    world = go(world, ticked(world, 100)).world
-    start = [started(at), Recovered(at=at, snapshot_seq=0, tail=world.seq), connected(at)]
-    world = go(world, ClockJumped(at=at, by_ms=-DAY_MS), *start).world
-    told = go(world, reconciled(at + 1, positions=(venue_position(world),)))
-    assert told.world.state("process") == "RUNNING"
-    assert told.world.at == at + 1, "no time is ahead of the venue's"
-    assert told.world.account.reconciled_at == at + 1, "it is not torn"
-    world = answered(told.world)
-    told = go(world, ticked(world, 61))
-    assert told.world.account.reviewed_at == at + 61_001
-    assert told.effects(Reconcile)
-
-
-def venue_position(world):
-    position = world.positions[BTC]
-    return VenuePosition(BTC, position.qty, position.avg, position.stop, position.take)

@@ -16,7 +16,7 @@ from bot.core.events import (
 )
 from bot.core.machine import Level
 from bot.core.permission import entry_level
-from bot.core.values import OrderStatus
+from bot.core.values import OrderStatus, VenuePosition
 from tests.given import (
     BTC,
     a_fill,
@@ -209,7 +209,8 @@ def test_an_execution_that_does_not_arrive_is_read_from_the_account_within_secon
     assert len(told.effects(Reconcile)) == 1
     bracket = told.world.positions[BTC].stop, told.world.positions[BTC].take
     assert not go(told.world, measured(told.world)).effects(Submit), "it is not entered again"
-    world = go(told.world, reconciled(told.world, fills=(lost,))).world
+    row = VenuePosition(BTC, lost.qty, lost.price, *bracket)
+    world = go(told.world, reconciled(told.world, fills=(lost,), positions=(row,))).world
     assert (world.state("position", BTC), world.positions[BTC].qty) == ("OPEN", 20)
     assert (world.positions[BTC].stop, world.positions[BTC].take) == bracket
     assert not world.orders

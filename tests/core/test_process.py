@@ -9,11 +9,10 @@ from bot.core.effects import (
     Exit,
     Leverage,
     Notify,
-    Protect,
     Reconcile,
     Submit,
 )
-from bot.core.events import ClockJumped, Panicked, Recovered, StopAsked, StreamUp
+from bot.core.events import Panicked, Recovered, StopAsked, StreamUp
 from bot.core.machine import Level
 from bot.core.permission import entry_level
 from bot.core.settings import profile
@@ -25,7 +24,6 @@ from tests.given import (
     T,
     a_world,
     answered,
-    but,
     connected,
     entering,
     go,
@@ -198,38 +196,3 @@ def test_no_reason_of_a_person_makes_a_running_bot_protect_only(reason):
     world = a_world()
     told = go(world, Panicked(at=world.at, lines=(panic_line("ana", reason),)))
     assert told.world.state("process") == "RUNNING"
-
-
-def in_a_wrong_future():
-    """A process that starts with stored time a day ahead of the venue's, and one naked stranger."""
-    world = a_world()
-    row = VenuePosition(BTC, D(5), D(100))
-    world = go(world, reconciled(world, positions=(row,))).world
-    at, day = world.at, 86_400_000
-    world = go(but(world, at=at + day), ticked(but(world, at=at + day))).world
-    return go(
-        world,
-        ClockJumped(at=at, by_ms=-day),
-        started(at),
-        Recovered(at=at, snapshot_seq=0, tail=world.seq),
-        connected(at),
-        reconciled(at + 1, positions=(row,)),
-    ).world
-
-
-def test_stored_time_ahead_of_the_venues_freezes_no_request():
-    world = answered(in_a_wrong_future())
-    assert world.state("process") == "RUNNING"
-    asked = []
-    for _ in range(30):
-        told = go(world, ticked(world, 1))
-        asked += told.effects(Protect)
-        world = answered(told.world)
-    assert len(asked) > 10, "asked again every few seconds while the venue does not hold the stop"
-
-
-def test_stored_time_ahead_of_the_venues_does_not_keep_the_process_from_stopping():
-    world = stop(in_a_wrong_future()).world
-    told = go(world, ticked(world, 16))
-    assert told.world.state("process") == "STOPPED"
-    assert told.reason("process").startswith("gave up waiting after 16 s")

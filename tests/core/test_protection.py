@@ -106,9 +106,9 @@ def test_a_market_through_a_stop_that_the_venue_lost_closes_the_position(up, mar
     assert (exit_.reduce_only, exit_.qty) == (True, abs(qty))
     assert exit_.side is (Side.SELL if up else Side.BUY)
     assert not told.effects(Protect), "it would be declined"
-    assert f"the stop {stop:f} was passed, mark {mark}, while the venue held no stop" == (
-        told.reason("order")
-    )
+    why = told.reason("order")
+    assert why.startswith(f"the stop {stop:f} was passed, mark {mark:g}")
+    assert why.endswith("while the venue held no stop")
 
 
 @pytest.mark.parametrize(("up", "mark"), [(True, 110.0), (False, 90.0)])

@@ -6,13 +6,27 @@ import socket
 
 import pytest
 
-from bot.core.events import ClockJumped
+from bot.core.effects import Exit, Protect, Reconcile
+from bot.core.events import ClockJumped, Filled, Recovered, StopAsked, Ticked
 from bot.core.text import safe_text
+from bot.core.values import VenuePosition
 from bot.edge.clock import MarketClock, Sample, monotonic_ns, wall_ms
 from bot.edge.host import free_mb, sd_notify
 from bot.edge.venues.bybit import Bybit
 from bot.engine.boot import Paths
 from bot.engine.watch import Watch
+from tests.given import (
+    BTC,
+    D,
+    a_fill,
+    a_world,
+    answered,
+    connected,
+    go,
+    reconciled,
+    started,
+    ticked,
+)
 
 
 def sample(market_ms, rate=60.0, trip_ms=2.0):
@@ -124,3 +138,57 @@ def test_systemd_is_told(tmp_path, monkeypatch):
         assert systemd.recv(100) == b"WATCHDOG=1"
     assert not sd_notify("WATCHDOG=1"), "a socket that is gone is no error"
     assert free_mb(tmp_path) > 0
+
+
+# -- a start whose stored time is ahead of the venue's ---------------------------------------------
+
+DAY_MS = 86_400_000
+
+
+def started_ahead():
+    """A running bot whose stored time is a day ahead; all that the venue says is of today."""
+    at, row = a_world().at, VenuePosition(BTC, D(5), D(100))
+    world = go(a_world(), ticked(a_world(), DAY_MS / 1000)).world
+    world = go(world, Filled(at=world.at, fill=a_fill(BTC, qty=5, at=world.at))).world
+    clock = MarketClock(start_ms=world.at)
+    jump = clock.sync([sample(at, rate=1.0)])
+    told = [ClockJumped(at=at, by_ms=jump)] if jump else []
+    start = [started(at), Recovered(at=at, snapshot_seq=0, tail=world.seq), connected(at)]
+    world = go(world, *told, *start, reconciled(at + 1, positions=(row,))).world
+    return answered(world), at
+
+
+def seconds_of(world, at, number, first=1):
+    """Let so many seconds of the venue's time pass, and carry out all that is asked for."""
+    effects = []
+    for second in range(first, first + number):
+        told = go(world, Ticked(at=at + second * 1_000, marks={BTC: 100.0}))
+        effects += [dispatch.effect for dispatch in told.dispatches]
+        world = answered(told.world)
+    return world, effects
+
+
+def test_stored_time_ahead_of_the_venues_freezes_no_request_and_no_review():
+    world, at = started_ahead()
+    assert world.state("process") == "RUNNING"
+    world, effects = seconds_of(world, at, 90)
+    assert len([e for e in effects if isinstance(e, Protect)]) > 30, "the venue holds no stop"
+    assert [e for e in effects if isinstance(e, Reconcile)]
+    assert world.at == at + 90_000
+    assert world.at - world.account.reviewed_at < 20_000, "the kill switch is not blind"
+
+
+def test_stored_time_ahead_of_the_venues_tears_no_reading():
+    world, at = started_ahead()
+    assert world.account.cash == D(100_000)
+    told = go(world, reconciled(at + 10, 98_000))
+    assert told.world.account.cash == D(98_000)
+    assert not told.effects(Reconcile)
+
+
+def test_stored_time_ahead_of_the_venues_does_not_keep_the_process_from_stopping():
+    world, at = started_ahead()
+    world = go(world, StopAsked(at=at + 1, cause="SIGTERM")).world
+    world, effects = seconds_of(world, at, 30)
+    assert world.state("process") == "STOPPED"
+    assert [e for e in effects if isinstance(e, Exit)]
