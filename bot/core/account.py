@@ -141,7 +141,9 @@ def reconcile(turn: Turn, event: Reconciled) -> None:
         turn.world.account,
         cash=event.wallet,
         reconciled_at=turn.world.at,
-        fills_since=event.as_of,  # every execution before it was read and booked
+        fills_since=min(
+            event.as_of, turn.world.at
+        ),  # every execution before it was read and booked
     )
     if account.peak == ZERO:
         equity = event.wallet + positions.unrealised(turn.world)

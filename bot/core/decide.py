@@ -90,11 +90,21 @@ def reconciled(turn: Turn, event: events.Reconciled) -> None:
     if turn.world.account.booked_at >= event.as_of:
         turn.emit(account_question(turn.world))  # torn: read again
         return
-    orders.all_booked(turn)
+    orders.all_booked(turn, event.as_of)
     positions.adopt(turn, event)
     protection.reconciled(turn, event)
     account.reconcile(turn, event)
     process.advance(turn, event)
+    private_read(turn, event.as_of)
+
+
+def private_read(turn: Turn, as_of: int) -> None:
+    """Open again once a reading that began after the private stream was up is in."""
+    up_at = turn.world.private_up_at
+    if up_at and as_of < up_at - turn.world.real_ms(0.1):
+        turn.emit(account_question(turn.world))
+    elif up_at:
+        turn.set(private_lost="", private_up_at=0)
 
 
 def filled(turn: Turn, event: events.Filled) -> None:
@@ -111,7 +121,7 @@ def stream_up(turn: Turn, event: events.StreamUp) -> None:
     """After the private stream was away, compare the account with the venue."""
     if event.stream != "private":
         return
-    turn.set(private_lost="")
+    turn.set(private_up_at=turn.world.at)
     if turn.world.state("process") in ("RUNNING", "DRAINING"):
         ask_account(turn)
 
@@ -119,7 +129,7 @@ def stream_up(turn: Turn, event: events.StreamUp) -> None:
 def stream_lost(turn: Turn, event: events.StreamLost) -> None:
     """Without the public stream no data is believed; without the private one nothing is opened."""
     if event.stream == "private":
-        turn.set(private_lost=event.reason or "no reason given")
+        turn.set(private_lost=event.reason or "no reason given", private_up_at=0)
     else:
         feeds.all_feeds(turn, event)
 
@@ -148,6 +158,7 @@ def turn_back(turn: Turn, at: int) -> None:
     times = {name: min(getattr(world.account, name), at - 1) for name in capped}
     turn.set(
         at=at,
+        private_up_at=min(world.private_up_at, at),
         account=replace(world.account, **times),
         runs={
             k: replace(r, deadline=min(r.deadline, at + runs.grace_ms(world, r.verb)))
@@ -167,7 +178,10 @@ def turn_back(turn: Turn, at: int) -> None:
             )
             for s, p in world.positions.items()
         },
-        orders={k: replace(o, news_at=min(o.news_at, at)) for k, o in world.orders.items()},
+        orders={
+            k: replace(o, news_at=min(o.news_at, at), ended_at=min(o.ended_at, at - 1))
+            for k, o in world.orders.items()
+        },
         deliveries={
             k: replace(d, not_before=min(d.not_before, at), effect=_asked_by(d.effect, at))
             for k, d in world.deliveries.items()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from bot.core.effects import PROTECTIVE, Exit, Submit
+from bot.core.effects import PROTECTIVE, Exit, Protect, Submit
 from bot.core.events import Delivered, Emitted, Recovered, Ticked, Undelivered
 from bot.core.machine import BORN, Row, Table, always
 
@@ -103,10 +103,10 @@ def outcome(turn: Turn, event: Delivered | Undelivered) -> None:
     step = turn.fire(DELIVERY, event, event.effect)
     if step is not None and step.dest == RETRY:
         limits = turn.world.settings.delivery
-        pause = min(
-            limits.backoff_max_real_seconds,
-            limits.backoff_real_seconds * 2 ** min(delivery.attempts, 16),
-        )
+        most = limits.backoff_max_real_seconds
+        if isinstance(delivery.effect, Protect):  # naked positions do not wait long
+            most = min(most, 2 * turn.world.settings.orders.naked_real_seconds)
+        pause = min(most, limits.backoff_real_seconds * 2 ** min(delivery.attempts, 16))
         later = replace(
             delivery,
             attempts=delivery.attempts + 1,

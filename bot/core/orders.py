@@ -215,13 +215,15 @@ def _ended(turn: Turn, key: str) -> None:
     """Forget an order at its end, or keep it until its executions have arrived."""
     order = turn.world.orders[key]
     missing = order.filled > order.booked
-    turn.put("orders", key, replace(order, ended=True) if missing else None)
+    ended_at = order.ended_at or turn.world.at
+    kept = replace(order, ended=True, ended_at=ended_at)
+    turn.put("orders", key, kept if missing else None)
 
 
-def all_booked(turn: Turn) -> None:
-    """After the account was read whole, no execution of an ended order is on its way any more."""
+def all_booked(turn: Turn, as_of: int) -> None:
+    """After the account was read whole, no execution of an order that ended before is on its way."""
     for key, order in list(turn.world.orders.items()):
-        if order.ended:
+        if order.ended and order.ended_at <= as_of:
             turn.put("orders", key, None)
 
 

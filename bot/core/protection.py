@@ -107,9 +107,9 @@ def through(world: World, symbol: str) -> str | None:
         return None
     sign, price = (1 if position.qty > 0 else -1), Decimal(str(mark))
     if position.stop is not None and (price - position.stop) * sign <= 0:
-        return f"the stop {position.stop:f} was passed, mark {mark:g},"
+        return f"the stop {position.stop:f} was passed, mark {mark},"
     if position.take is not None and (price - position.take) * sign >= 0:
-        return f"the target {position.take:f} was passed, mark {mark:g},"
+        return f"the target {position.take:f} was passed, mark {mark},"
     return None
 
 

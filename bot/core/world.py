@@ -59,6 +59,7 @@ class Order(Struct, frozen=True):
     filled: Decimal = ZERO
     booked: Decimal = ZERO
     ended: bool = False
+    ended_at: int = 0
     mark: float = 0.0
 
 
@@ -164,6 +165,7 @@ class World(Struct, frozen=True):
     runs: dict[str, Run] = {}
     commands: tuple[str, ...] = ()
     private_lost: str = ""
+    private_up_at: int = 0
     halt: str = ""
     parameters: dict[str, Override] = {}
 

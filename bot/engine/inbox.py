@@ -31,7 +31,8 @@ class Inbox:
                 marks = {**self._tick.marks, **event.marks} if self._tick else event.marks
                 self._tick = replace(event, marks=marks)
             elif isinstance(event, ClockJumped):
-                self._tick = None  # its time was a mistake
+                if self._tick is not None:  # its time was a mistake, its quotes were not
+                    self._tick = replace(self._tick, at=event.at)
                 self._events.append(event)
             elif len(self._events) >= self.limit and isinstance(event, RECOVERABLE):
                 self.dropped += 1

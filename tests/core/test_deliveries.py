@@ -8,6 +8,7 @@ from bot.core.effects import (
     Inquire,
     Notify,
     Protect,
+    Reconcile,
     Submit,
 )
 from bot.core.events import ClockJumped, Delivered, Recovered, StopAsked, Ticked, Undelivered
@@ -68,6 +69,16 @@ def test_a_failure_waits_and_the_pause_doubles_up_to_its_ceiling():
         told = go(world, Ticked(at=world.deliveries[key].not_before, marks={}))
         assert [d.effect for d in told.dispatches if d.again and d.id == key]
         world = told.world
+    assert pauses == [0.5, 1, 2, 4, 4, 4, 4, 4, 4], "a naked position does not wait long"
+
+
+def test_the_pause_of_everything_else_doubles_up_to_half_a_minute():
+    world = a_world()
+    key, pauses = pending(world, Reconcile), []
+    for _ in range(9):
+        world = go(world, failed(world, key)).world
+        pauses.append((world.deliveries[key].not_before - world.at) / 1000)
+        world = go(world, Ticked(at=world.deliveries[key].not_before, marks={})).world
     assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
 
 
@@ -88,7 +99,7 @@ def test_protection_never_gives_up(attempts, final):
     world = but(world, deliveries={**world.deliveries, key: tired})
     told = go(world, failed(world, key, final=final))
     assert told.world.state("delivery", key) == "RETRY"
-    assert told.world.deliveries[key].not_before == world.at + 30_000
+    assert told.world.deliveries[key].not_before == world.at + 4_000
 
 
 def test_a_failure_without_words_is_retried_too():
