@@ -42,10 +42,12 @@ class Runner:
         post: Callable[[Event], None],
         reference: Callable[[], str],
         leave: Callable[[str], None],
+        broken: Callable[[BaseException], None],
         probe: Probe,
     ) -> None:
         self.venue, self.gate, self.notifier = venue, gate, notifier
-        self.post, self.reference, self.leave, self.probe = post, reference, leave, probe
+        self.post, self.reference, self.probe = post, reference, probe
+        self.leave, self.broken = leave, broken
         self.severity_min = "info"
         self._references: dict[str, str] = {}
         self.in_flight: set[asyncio.Task[None]] = set()
@@ -68,7 +70,14 @@ class Runner:
         for dispatch in sorted(dispatches, key=_urgency):
             task = asyncio.get_running_loop().create_task(self._run(dispatch))
             self.in_flight.add(task)
-            task.add_done_callback(self.in_flight.discard)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """An effect that fails for no reason the tree of errors knows is a fault of the program."""
+        self.in_flight.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.broken(error)
 
     async def _run(self, dispatch: Dispatch) -> None:
         async with self._slots:

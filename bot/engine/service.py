@@ -146,6 +146,7 @@ class Service:
             post=self.post,
             reference=lambda: f"#{booted.writer.head_id} {chain.short(booted.writer.head)}",
             leave=self._leave,
+            broken=self._fatal,
             probe=probe,
         )
         self.runner.severity_min = loaded.config.notify.severity_min

@@ -93,8 +93,8 @@ def resend_after_crash() -> None:
     gate.Gate.why_not = lambda self, submit: None  # type: ignore[method-assign]
     original = gate.send_order
 
-    async def once(venue: Any, submit: Submit) -> Any:
-        outcome = await original(venue, submit)
+    async def once(venue: Any, submit: Submit, *more: Any) -> Any:
+        outcome = await original(venue, submit, *more)
         if outcome.kind is gate.Kind.ACK:
             _die()
         return outcome
