@@ -39,6 +39,7 @@ class Runner:
         gate: Gate,
         notifier: Notifier,
         *,
+        severity_min: str,
         post: Callable[[Event], None],
         reference: Callable[[], str],
         leave: Callable[[str], None],
@@ -48,7 +49,7 @@ class Runner:
         self.venue, self.gate, self.notifier = venue, gate, notifier
         self.post, self.reference, self.probe = post, reference, probe
         self.leave, self.broken = leave, broken
-        self.severity_min = "info"
+        self.severity_min = severity_min
         self._references: dict[str, str] = {}
         self.in_flight: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(CONCURRENT_MAX)

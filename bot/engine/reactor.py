@@ -194,6 +194,3 @@ def _as_text(event: Event) -> str:
         return encode(event)
     except Exception:  # noqa: BLE001 whatever is wrong with it, its text is kept
         return repr(event).encode("utf-8", "replace").decode()
-
-
-__all__ = ["Committed", "IllegalWrite", "OracleLike", "Point", "Probe", "Reactor", "no_probe"]

@@ -45,12 +45,16 @@ from bot.engine.protect import protect_only
 from bot.engine.reactor import Committed, Probe, no_probe
 from bot.engine.screen import Screen, summary
 from bot.engine.watch import Watch
-from bot.errors import BotError, ChainBroken, Retryable, StoreBusy, StoreFatal
+from bot.errors import BotError, ChainBroken, ConfigError, Retryable, StoreBusy, StoreFatal
 from bot.store import chain
 from bot.store.database import open_reader
 from bot.store.writer import Written
 
 EXIT_OK, EXIT_RESTART = 0, 75
+NOT_LIVE_YET = (
+    "venue.env: expected embedded, sim, testnet, or demo; found live: real money waits for the"
+    " full pre-trade controls"
+)
 
 
 class Venue(Struct, frozen=True):
@@ -67,6 +71,8 @@ class Venue(Struct, frozen=True):
 
 def run(loaded: Loaded, state: Path, seconds: float | None = None, probe: Probe = no_probe) -> int:
     """Run until stopped; return the exit code. Raises LeaseHeld, ConfigError, any BotError."""
+    if loaded.config.venue.env == "live":
+        raise ConfigError([NOT_LIVE_YET])
     paths = boot.Paths(state)
     try:
         lease = boot.take_lease(paths.state)
@@ -143,13 +149,13 @@ class Service:
             self.venue,
             Gate(self.venue, self.halt, self.latch, lambda: self.loop.world),
             Notifier(loaded.config.notify.urls),
+            severity_min=loaded.config.notify.severity_min,
             post=self.post,
             reference=lambda: f"#{booted.writer.head_id} {chain.short(booted.writer.head)}",
             leave=self._leave,
             broken=self._fatal,
             probe=probe,
         )
-        self.runner.severity_min = loaded.config.notify.severity_min
         self.watch = Watch(
             self.venue,
             self.halt,
