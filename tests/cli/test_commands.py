@@ -310,13 +310,11 @@ def test_a_folder_that_may_not_be_written_is_read_after_a_clean_stop(told):
         shutil.copyfile(told, folder / "state.db")
         folder.chmod(0o755)
         (folder / "state.db").chmod(0o644)
-        ran = subprocess.run(
-            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *COMMAND, "status",
-             "--json"],
-            cwd=folder, env=ENV, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if "Permission denied" in ran.stderr and not ran.stdout:
-            pytest.skip("the interpreter itself may not be run by somebody else here")
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        somebody_else = {"cwd": folder, "env": ENV, "capture_output": True, "text": True}
+        if subprocess.run([*nobody, *COMMAND, "--help"], **somebody_else, check=False).returncode:
+            pytest.skip("somebody else may not run the interpreter or read the sources here")
+        ran = subprocess.run([*nobody, *COMMAND, "status", "--json"], **somebody_else, check=False)
         assert json.loads(ran.stdout)["bot"]["state"] == "crashed", ran.stderr
         assert {path.name for path in folder.iterdir()} == {"state.db"}
     finally:

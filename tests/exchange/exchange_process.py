@@ -31,7 +31,7 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 8.0) -> Any:
         value = condition()
         if value:
             return value
-        time.sleep(0.01)
+        time.sleep(0.03)
     pytest.fail(f"expected within {seconds} s: {what}")
 
 

@@ -290,7 +290,7 @@ def fake_venue() -> Iterator[_FakeVenue]:
 
 def test_live_prices_fill_paper_orders(start: Start, fake_venue: _FakeVenue) -> None:
     flags = ("--live-rest", f"http://{fake_venue.url}", "--live-stream", f"ws://{fake_venue.url}")
-    client = start("--live", "bybit", *flags, "--symbols", "BTCUSDT").client
+    client = start("--live", "bybit", "--no-rate-limit", *flags, "--symbols", "BTCUSDT").client
     rows = client.public("/v5/market/kline?category=linear&symbol=BTCUSDT&interval=1&limit=500")
     assert len(rows["list"]) == 500
     assert rows["list"][-1][2] == "50020"
