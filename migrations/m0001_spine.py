@@ -148,8 +148,10 @@ CREATE VIEW operator_actions AS
 SELECT datetime(j.at / 1000.0, 'unixepoch') AS at, datetime(j.wall / 1000.0, 'unixepoch') AS wall,
        json_extract(j.body, '$.operator') AS operator,
        json_extract(j.body, '$.identity') AS identity,
-       json_extract(j.body, '$.verb') AS verb, json_extract(j.body, '$.args') AS args,
-       json_extract(j.body, '$.reason') AS reason, i.state AS outcome, i.reason AS why, j.seq
+       coalesce(json_extract(j.body, '$.verb'), 'restore') AS verb,
+       json_extract(j.body, '$.args') AS args,
+       json_extract(j.body, '$.reason') AS reason, coalesce(i.state, 'DONE') AS outcome,
+       coalesce(i.reason, json_extract(j.body, '$.backup')) AS why, j.seq
 FROM journal j LEFT JOIN instance i ON i.machine = 'run' AND i.key = json_extract(j.body, '$.id')
 WHERE j.kind IN ('Commanded', 'Restored');
 
