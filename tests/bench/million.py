@@ -103,7 +103,7 @@ def build(path: Path, transitions: int) -> None:
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     say("verifying the chain")
-    assert chain.verify(connection)[0] == transitions
+    assert chain.verify(connection)[0] >= transitions
     connection.close()
 
 
@@ -118,7 +118,7 @@ def insert(connection: Connection, transitions: int) -> None:
                 "INSERT INTO journal VALUES(?, ?, ?, ?, NULL, ?)",
                 (seq, event.at, event.at, type(event).__name__, body),
             )
-            for move in moves[: transitions - last]:
+            for move in moves:  # a whole life: memory and database must agree
                 last += 1
                 row = (last, seq, event.at, *move)
                 head = chain.link(head, row, body.encode())
