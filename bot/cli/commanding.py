@@ -21,7 +21,7 @@ from bot.cli.options import (
 )
 from bot.cli.output import CODES, Exit, put, put_json, say
 from bot.core.text import safe_text
-from bot.errors import NotRunning
+from bot.errors import ConfigError, NotRunning
 
 if TYPE_CHECKING:
     from bot.desk.client import Ask, Moved
@@ -177,11 +177,18 @@ def panic(
     from bot.desk import files
 
     beside = files.Beside(state)
+    try:
+        loaded = load(config_path, os.environ)
+    except ConfigError as error:
+        _halt_at_least(beside, reason)  # whatever the configuration says: nothing new is opened
+        raise ConfigError(
+            [*error.problems, "HALT is set; the venue is not known: mend the file and panic again"]
+        ) from error
     holder = files.holder(state) if end_bot else None
     pid = (holder or {}).get("pid")
     lines = asyncio.run(
         _panic(
-            load(config_path, os.environ),
+            loaded,
             beside,
             flatten=flatten,
             reason=reason,
@@ -189,6 +196,12 @@ def panic(
         )
     )
     return _show_panic(lines, as_json=as_json)
+
+
+def _halt_at_least(beside: Any, reason: str) -> None:
+    from bot.edge.files import Halt
+
+    Halt(beside.halt).set(operator(), reason)
 
 
 async def _panic(

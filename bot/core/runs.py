@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from bot.core import account, parameters, protection
+from bot.core.arguments import why_not_args
 from bot.core.effects import Effect, Notify
 from bot.core.events import Commanded, StopAsked, Ticked
 from bot.core.guard import GUARD
@@ -257,7 +258,7 @@ def refused(world: World, event: Commanded, key: str) -> str | None:
         return "expected a named person, found none"
     if not verb.tightens and event.identity != "kernel":
         return f"{event.verb} loosens: it needs the running bot to see who asks; start it and ask again"
-    return verb.why_not(world, event)
+    return why_not_args(event) or verb.why_not(world, event)
 
 
 def approved(world: World, event: Commanded, key: str) -> str:

@@ -148,3 +148,20 @@ def test_every_verb_has_a_meaning_and_a_deadline():
     for verb in VERBS.values():
         assert verb.meaning.endswith(".")
         assert verb.within_seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("verb", "args"),
+    [
+        ("flatten", {"symbl": BTC}),
+        ("hold", {"color": "red"}),
+        ("hold", {"seconds": "3600"}),
+        ("stop", {"symbol": BTC}),
+        ("reduce", {"symbol": BTC}),
+    ],
+)
+def test_what_a_command_does_not_know_is_refused_and_never_means_the_whole_account(verb, args):
+    world = a_world()
+    told = go(world, commanded(world, verb, **args))
+    assert "found" in told.reason("run")
+    assert [s.dest for s in told.steps if s.machine == "run"] == ["PROPOSED", "REFUSED"]

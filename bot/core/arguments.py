@@ -1,0 +1,22 @@
+"""What each command may be told beside its reason: a mistyped symbol never means the account."""
+
+from __future__ import annotations
+
+from bot.core.events import Commanded
+
+SYMBOL = frozenset({"symbol"})
+ARGUMENTS: dict[str, frozenset[str]] = {
+    "reduce": frozenset(),
+    "stop": frozenset(),
+    "set-parameter": frozenset({"name", "value", "seconds"}),
+}
+"""The arguments of each command; one that is not listed takes a symbol."""
+
+
+def why_not_args(event: Commanded) -> str | None:
+    """Tell which arguments a command does not know, or None."""
+    known = ARGUMENTS.get(event.verb, SYMBOL)
+    strange = sorted(set(event.args) - known)
+    if not strange:
+        return None
+    return f"{event.verb}: expected {', '.join(sorted(known)) or 'no arguments'}; found {', '.join(strange)}"
