@@ -51,6 +51,7 @@ class Runner:
         self.leave, self.broken = leave, broken
         self.severity_min = severity_min
         self._references: dict[str, str] = {}
+        self._closed = False
         self.in_flight: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(CONCURRENT_MAX)
         self._kinds: dict[type, Callable[[Dispatch], Awaitable[list[Event]]]] = {
@@ -68,10 +69,18 @@ class Runner:
 
     def start(self, dispatches: Sequence[Dispatch]) -> None:
         """Begin to carry effects out, the urgent first. Called on the event loop."""
+        if self._closed:
+            return  # stored and pending: the next start carries them out
         for dispatch in sorted(dispatches, key=_urgency):
             task = asyncio.get_running_loop().create_task(self._run(dispatch))
             self.in_flight.add(task)
             task.add_done_callback(self._ended)
+
+    def close(self) -> None:
+        """Begin nothing more and leave what is under way to the next start, which asks first."""
+        self._closed = True
+        for task in self.in_flight:
+            task.cancel()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """An effect that fails for no reason the tree of errors knows is a fault of the program."""

@@ -213,6 +213,7 @@ class Service:
         if self.loop.is_alive():
             if self.runner.in_flight:
                 await asyncio.wait(self.runner.in_flight, timeout=5)
+            self.runner.close()
             await asyncio.to_thread(self.loop.finish)
         await self.venue.close()
         if self.where.child is not None and code == EXIT_OK:
