@@ -125,6 +125,12 @@ def reconciled(world_or_at: World | int = T, wallet: Any = 100_000, **changes: A
     return Reconciled(at=at, wallet=D(wallet), **{**usual, **changes})
 
 
+def read_through(world: World, wallet: Any = 100_000, **changes: Any) -> Told:
+    """The venue's account differs and does so in every deeper reading: its numbers are taken over."""
+    depths = ("light", "full", "day")
+    return go(world, *(reconciled(world, wallet, depth=depth, **changes) for depth in depths))
+
+
 def opening_events(
     symbols: tuple[str, ...] = (BTC,),
     settings: Settings | None = None,
@@ -158,7 +164,7 @@ def answered(world: World) -> World:
 
 def a_candle(open_time: int = T, close: float = 100.0, **changes: Any) -> Candle:
     """A candle around its close."""
-    usual = Candle(open_time, close, close * 1.001, close * 0.999, close, 1.0)
+    usual = Candle(open_time, close, close * 1.001, close * 0.999, close, 1000.0)
     return replace(usual, **changes)
 
 

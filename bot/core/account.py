@@ -14,12 +14,12 @@ from bot.core.guard import GUARD, PAUSED, REDUCED
 from bot.core.killswitch import KILL
 from bot.core.shadow import shadow_profit
 from bot.core.values import ZERO
+from bot.core.world import DAY_MS
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn
     from bot.core.world import Closed, World
 
-DAY_MS = 86_400_000
 MARK_EVERY_MS = 60_000
 
 
@@ -88,6 +88,8 @@ def judge(turn: Turn) -> None:
     turn.fire(KILL, facts)
     before = turn.world.state("guard")
     step = turn.fire(GUARD, facts)
+    if step is not None:
+        turn.set(guard_before="")  # its own performance lowered it now, and nothing else lifts it
     if step is not None and before == PAUSED and step.dest == REDUCED:
         # shadow profit is not money: the guard judges real equity anew from here
         account = turn.world.account
@@ -141,9 +143,10 @@ def reconcile(turn: Turn, event: Reconciled) -> None:
         turn.world.account,
         cash=event.wallet,
         reconciled_at=turn.world.at,
-        fills_since=min(
-            event.as_of, turn.world.at
-        ),  # every execution before it was read and booked
+        # every execution before it was read and booked
+        fills_since=min(event.as_of, turn.world.at),
+        full_at=turn.world.account.full_at or turn.world.at,
+        compared_day=turn.world.account.compared_day or turn.world.at // DAY_MS,
     )
     if account.peak == ZERO:
         equity = event.wallet + positions.unrealised(turn.world)

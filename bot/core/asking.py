@@ -18,10 +18,18 @@ def pending(world: World, kind: type[E]) -> list[E]:
     return [d.effect for d in world.deliveries.values() if isinstance(d.effect, kind)]
 
 
-def account_question(world: World) -> Reconcile:
+LOOK_BACK_MS = {"light": 0, "full": 3_600_000, "day": 90_000_000}
+"""How far before the last reading each depth begins: an hour, a day and an hour."""
+
+
+def account_question(world: World, depth: str = "light") -> Reconcile:
     """Return the question that reads the whole account, and every order not at its end."""
     orders = tuple((order.order, order.symbol) for order in world.orders.values())
-    return Reconcile(orders=orders, since=world.account.fills_since)
+    account = world.account
+    since = account.fills_since - LOOK_BACK_MS[depth]
+    if depth != "light":
+        since = max(since, account.began_at, account.fills_floor)
+    return Reconcile(orders=orders, since=since, depth=depth)
 
 
 def ask_account(turn: Turn) -> None:

@@ -14,18 +14,23 @@ from msgspec.structs import replace
 
 from bot.core import (
     account,
+    breaker,
     deliveries,
+    doubt,
     entries,
     events,
     feeds,
+    foreign,
     holds,
     orders,
     parameters,
     positions,
     process,
     protection,
+    reconciliation,
     runs,
     shadow,
+    working,
 )
 from bot.core.asking import account_question, ask_account
 from bot.core.effects import AnyEffect, Inquire
@@ -55,7 +60,10 @@ TABLES: tuple[Table, ...] = (
     GUARD,
     HOLD,
     KILL,
+    breaker.BREAKER,
+    reconciliation.RECONCILIATION,
     feeds.FEED,
+    foreign.FOREIGN,
     orders.ORDER,
     positions.POSITION,
     runs.RUN,
@@ -64,6 +72,17 @@ TABLES: tuple[Table, ...] = (
     STORAGE,
 )
 """Every machine there is."""
+
+BORN_AT_START = (
+    process.PROCESS,
+    GUARD,
+    HOLD,
+    KILL,
+    STORAGE,
+    breaker.BREAKER,
+    reconciliation.RECONCILIATION,
+)
+"""The machines of the account."""
 
 
 def started(turn: Turn, event: events.Started) -> None:
@@ -75,22 +94,33 @@ def started(turn: Turn, event: events.Started) -> None:
         rate=event.rate,
     )
     if not turn.world.account.fills_since:
-        turn.set(account=replace(turn.world.account, fills_since=turn.world.at))
+        began = replace(turn.world.account, fills_since=turn.world.at, began_at=turn.world.at)
+        turn.set(account=began)
     parameters.apply(turn)
-    for table in (process.PROCESS, GUARD, HOLD, KILL, STORAGE):
+    for table in BORN_AT_START:
         turn.fire(table, event)
 
 
 def reconciled(turn: Turn, event: events.Reconciled) -> None:
-    """Take the venue's account over, unless executions were booked while it was being read."""
+    """Compare the venue's account with the ledger, and take it over.
+
+    Not if executions were booked while it was being read, nor where a deeper reading is asked for.
+    """
     for fill in event.fills:
         positions.book(turn, fill)
+    for move in event.moves:
+        reconciliation.book(turn, move)
     for row in event.orders:
         orders.news(turn, events.OrderReported(at=event.at, row=row))
+    breaker.answered(turn, event)
     if turn.world.account.booked_at >= event.as_of:
-        turn.emit(account_question(turn.world))  # torn: read again
+        turn.emit(account_question(turn.world, event.depth))  # torn: read again
         return
+    orders.missing(turn, event)
     orders.all_booked(turn, event.as_of)
+    foreign.seen(turn, event)
+    if not reconciliation.compare(turn, event):
+        return
     positions.adopt(turn, event)
     protection.reconciled(turn, event)
     account.reconcile(turn, event)
@@ -154,11 +184,17 @@ def turn_back(turn: Turn, at: int) -> None:
         "fills_since",
         "booked_at",
         "guard_since",
+        "full_at",
+        "began_at",
+        "fills_floor",
     )
     times = {name: min(getattr(world.account, name), at - 1) for name in capped}
     turn.set(
         at=at,
         private_up_at=min(world.private_up_at, at),
+        breaker_until=min(world.breaker_until, at),
+        intents=tuple(replace(i, at=min(i.at, at)) for i in world.intents),
+        messages=replace(world.messages, recent=tuple(min(t, at) for t in world.messages.recent)),
         account=replace(world.account, **times),
         runs={
             k: replace(r, deadline=min(r.deadline, at + runs.grace_ms(world, r.verb)))
@@ -179,7 +215,12 @@ def turn_back(turn: Turn, at: int) -> None:
             for s, p in world.positions.items()
         },
         orders={
-            k: replace(o, news_at=min(o.news_at, at), ended_at=min(o.ended_at, at - 1))
+            k: replace(
+                o,
+                news_at=min(o.news_at, at),
+                worked_at=min(o.worked_at, at),
+                ended_at=min(o.ended_at, at - 1),
+            )
             for k, o in world.orders.items()
         },
         deliveries={
@@ -234,17 +275,6 @@ def kill_ticks(turn: Turn, event: events.Ticked) -> None:
             turn.fire(KILL, event, key)
 
 
-def reconcile_due(turn: Turn, event: events.Ticked) -> None:
-    """Compare the account with the venue from time to time."""
-    every = turn.world.real_ms(turn.world.settings.orders.reconcile_real_seconds)
-    if (
-        turn.world.state("process") == "RUNNING"
-        and turn.world.at >= turn.world.account.reconciled_at + every
-    ):
-        turn.set(account=replace(turn.world.account, reconciled_at=turn.world.at))
-        ask_account(turn)
-
-
 Handler = Callable[[Turn, Any], Any]
 
 # fmt: off
@@ -253,21 +283,24 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Recovered:        (orders.recover, deliveries.redeliver, process.advance),
     events.VenueConnected:   (feeds.connect, positions.connect, process.advance),
     events.Reconciled:       (reconciled,),
+    events.VenueTroubled:    (breaker.heard,),
+    events.VenueAnswered:    (breaker.over,),
     events.StopAsked:        (runs.begin_stop,),
     events.Poisoned:         (holds.hold_account,),
     events.Latched:          (holds.hold_account,),
     events.Restored:         (restored,),
     events.Panicked:         (process.advance,),
     events.Ticked:           (parameters.expire, feeds.tick, orders.tick, deliveries.due_again,
-                              positions.tick, protection.tick, shadow.follow, account.review, kill_ticks,
-                              runs.flatten, reconcile_due, process.advance, runs.tick),
+                              doubt.tick, working.tick, positions.tick, protection.tick, shadow.follow,
+                              account.review, kill_ticks, runs.flatten, breaker.tick, reconciliation.due,
+                              process.advance, runs.tick),
     events.ClockJumped:      (clock_jumped,),
     events.CandleClosed:     (shadow.candle, feeds.candle),
     events.Backfilled:       (feeds.backfilled,),
     events.FramesRefused:    (feeds.refused,),
     events.StreamUp:         (stream_up,),
     events.StreamLost:       (stream_lost,),
-    events.Measured:         (entries.on_measured,),
+    events.Measured:         (feeds.measured, entries.on_measured),
     events.Accepted:         (order_news,),
     events.NotSent:          (order_news,),
     events.Rejected:         (order_news,),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from bot.core.effects import PROTECTIVE, Exit, Protect, Submit
+from bot.core.effects import PROTECTIVE, Amend, Exit, Protect, Submit
 from bot.core.events import Delivered, Emitted, Recovered, Ticked, Undelivered
 from bot.core.machine import BORN, Row, Table, always
 
@@ -78,7 +78,8 @@ def in_doubt(world: World, event: Recovered, key: str) -> str | None:
     effect = world.deliveries[key].effect
     if isinstance(effect, Submit):
         return "the process died while it was on its way; the order is asked about instead"
-    return "it was meant for a process that has ended" if isinstance(effect, Exit) else None
+    mine = isinstance(effect, (Amend, Exit))
+    return "it was meant for the moment of a process that has ended" if mine else None
 
 
 # fmt: off

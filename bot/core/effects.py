@@ -21,15 +21,27 @@ class Effect(Struct, frozen=True, tag=True, kw_only=True):
 
 
 class Submit(Effect, frozen=True):
-    """Send an order at market; the bracket travels with an entry and is held by the venue."""
+    """Send an order: at ``price`` or better, at market if that is None.
+
+    The bracket travels with an entry and is held by the venue.
+    """
 
     order: str
     symbol: str
     side: Side
     qty: Decimal
     reduce_only: bool
+    price: Decimal | None = None
     stop: Decimal | None = None
     take: Decimal | None = None
+
+
+class Amend(Effect, frozen=True):
+    """Move an open order to another limit price."""
+
+    order: str
+    symbol: str
+    price: Decimal
 
 
 class Cancel(Effect, frozen=True):
@@ -56,10 +68,14 @@ class Inquire(Effect, frozen=True):
 
 
 class Reconcile(Effect, frozen=True):
-    """Read wallet, positions, the named orders, and executions since ``since``."""
+    """Read wallet, positions, open and named orders, executions and cash moves since ``since``.
+
+    ``depth`` says why it is asked: light, full, or day.
+    """
 
     orders: tuple[tuple[str, str], ...]
     since: int
+    depth: str = "light"
 
 
 class Backfill(Effect, frozen=True):
@@ -98,6 +114,7 @@ class Exit(Effect, frozen=True):
 
 AnyEffect = (
     Submit
+    | Amend
     | Cancel
     | Protect
     | Inquire

@@ -1,7 +1,7 @@
-"""From a signal to an order: the questions every entry must pass, and how large it may be.
+"""From a signal to an order: the questions every entry must pass, how large it may be, and at what price.
 
-All questions are asked; every answer that refuses is kept as a row. Only ``entries`` and
-``exits`` decide on orders, and both go through ``orders.intend``.
+All questions are asked, the strategy's own and the pre-trade controls; every answer that refuses
+is kept as a row. Only this module and ``protection`` decide on orders, through ``orders.intend``.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from bot.core import positions, protection, shadow
-from bot.core.events import Measured
-from bot.core.facts import EntryRefused
+from bot.core import controls, positions, protection, shadow
+from bot.core.controls import Asked, Denial
+from bot.core.events import Limited, Measured
+from bot.core.facts import OrderRefused
 from bot.core.feeds import INTERVAL_MS
+from bot.core.holds import HOLD
 from bot.core.machine import Level
 from bot.core.orders import intend
 from bot.core.permission import lowered
@@ -29,11 +31,12 @@ if TYPE_CHECKING:
 
 
 class Plan(Struct, frozen=True):
-    """An entry as it would be sent: quantity in base units, bracket in quote units."""
+    """An entry as it would be sent: quantity in base units, prices in quote units."""
 
     signal: Signal
     qty: Decimal
     mark: float
+    price: Decimal
     stop: Decimal
     take: Decimal
 
@@ -48,7 +51,7 @@ def on_measured(turn: Turn, event: Measured) -> None:
         return  # one position a symbol: a signal while in one is no news
     plan = size(turn.world, signal)
     paused = turn.world.state("guard") == "PAUSED"
-    refusals = list(why_not(turn.world, plan, event))
+    refusals = [*why_not(turn.world, plan, event), *controls.denials(turn.world, asked(plan))]
     if not refusals:
         turn.put("crosses", signal.symbol, crossed_at(event))
         order = intend(
@@ -57,14 +60,30 @@ def on_measured(turn: Turn, event: Measured) -> None:
             signal.side,
             plan.qty,
             sentence(turn.world, plan),
-            (plan.stop, plan.take),
+            price=plan.price,
+            bracket=(plan.stop, plan.take),
         )
         protection.bracket(turn, signal.symbol, plan.stop, plan.take)
         positions.opening(turn, signal.symbol, order)
         return
     if paused and all(level == Level.REDUCE_ONLY for level, _ in lowered(turn.world, event.symbol)):
         follow_in_shadow(turn, plan, event, refusals)
-    turn.note(EntryRefused(signal.symbol, signal.side, "; ".join(refusals)))
+    refuse(turn, signal, refusals)
+
+
+def asked(plan: Plan) -> Asked:
+    """Return the order that a plan would send."""
+    signal = plan.signal
+    return Asked(signal.symbol, signal.side, plan.qty, plan.price, reduce_only=False)
+
+
+def refuse(turn: Turn, signal: Signal, refusals: list[Denial]) -> None:
+    """Leave a row for each refusal; hold what a control holds until a person releases it."""
+    for denial in refusals:
+        turn.note(OrderRefused(signal.symbol, signal.side, denial.control, denial.reason))
+        if denial.holds:
+            limited = Limited(at=turn.world.at, control=denial.control, reason=denial.reason)
+            turn.fire(HOLD, limited, denial.holds)
 
 
 def crossed_at(measured: Measured) -> int:
@@ -92,9 +111,18 @@ def size(world: World, signal: Signal) -> Plan:
         signal,
         qty,
         mark,
+        limit_price(world, signal.symbol, signal.side),
         stop=instrument.round_price(mark - sign * signal.stop_distance),
         take=instrument.round_price(mark + sign * signal.take_distance),
     )
+
+
+def limit_price(world: World, symbol: str, side: Side) -> Decimal:
+    """Return the price an entry may cost at worst: beyond the mark, and well within the collar."""
+    mark = Decimal(str(world.marks.get(symbol, 0.0)))
+    beyond = mark * Decimal(str(world.settings.orders.slippage_max))
+    beyond = min(beyond, controls.collar_distance(world, symbol) / 2)
+    return world.instruments[symbol].round_price(float(mark + side.sign * beyond))
 
 
 def sentence(world: World, plan: Plan) -> str:
@@ -102,73 +130,59 @@ def sentence(world: World, plan: Plan) -> str:
     risk, factor = world.settings.risk, guard_factor(world)
     return (
         f"{plan.signal.reason}; {risk.base_size:.2%} of {world.account.equity:.2f} × {factor:g} "
-        f"= {plan.qty:f} at {plan.mark:g}, stop {plan.stop:f}, target {plan.take:f}"
+        f"= {plan.qty:f} at {plan.price:f} or better, stop {plan.stop:f}, target {plan.take:f}"
     )
 
 
-def gross_exposure(world: World) -> Decimal:
-    """Return open positions and entries on their way at the marks, quote units (worst case)."""
-    total = ZERO
-    for position in world.positions.values():
-        if position.qty:
-            mark = world.marks.get(position.symbol, float(position.avg))
-            total += abs(position.qty) * Decimal(str(mark))
-    for order in world.orders.values():
-        if order.entry:
-            coming = (order.filled if order.ended else order.qty) - order.booked
-            total += coming * Decimal(str(order.mark))
-    return total
-
-
-def why_not(world: World, plan: Plan, measured: Measured) -> Iterator[str]:
-    """Yield every reason against an entry; none means that it may be sent."""
+def why_not(world: World, plan: Plan, measured: Measured) -> Iterator[Denial]:
+    """Yield what the strategy itself has against an entry; the controls are asked beside it."""
     signal, risk, symbol = plan.signal, world.settings.risk, plan.signal.symbol
-    for level, reason in lowered(world, symbol):
-        if level < Level.REDUCED:
-            yield reason
     age = world.at - (measured.open_time + INTERVAL_MS)
     age_max = world.real_ms(world.settings.strategy.signal_age_real_seconds)
     if not age <= age_max:
-        yield f"the candle closed {age / 1000:.0f} s ago, limit {age_max / 1000:.0f} s"
+        text = f"the candle closed {age / 1000:.0f} s ago, limit {age_max / 1000:.0f} s"
+        yield Denial("signal age", text)
     if not signal.confidence >= risk.confidence_min:
-        yield f"confidence {signal.confidence:.2f} under {risk.confidence_min:.2f}"
+        text = f"confidence {signal.confidence:.2f} under {risk.confidence_min:.2f}"
+        yield Denial("confidence", text)
     if world.crosses.get(symbol) == crossed_at(measured):
-        yield f"this cross, {measured.cross_age} candles ago, was traded already"
+        text = f"this cross, {measured.cross_age} candles ago, was traded already"
+        yield Denial("cross", text)
     if any(order.symbol == symbol for order in world.orders.values()):
-        yield f"an order in {symbol} is not at its end"
+        yield Denial("order in symbol", f"an order in {symbol} is not at its end")
     busy = {p.symbol for p in world.positions.values() if p.qty}
     busy |= {o.symbol for o in world.orders.values() if o.entry}
     if not len(busy) < risk.positions_max:
-        yield f"{len(busy)} positions open, limit {risk.positions_max}"
+        yield Denial("positions", f"{len(busy)} positions open, limit {risk.positions_max}")
     yield from _size_reasons(world, plan)
 
 
-def _size_reasons(world: World, plan: Plan) -> Iterator[str]:
-    risk, instrument = world.settings.risk, world.instruments[plan.signal.symbol]
+def _size_reasons(world: World, plan: Plan) -> Iterator[Denial]:
+    instrument = world.instruments[plan.signal.symbol]
     if not (plan.mark > 0 and world.account.equity > 0):
-        yield f"expected a mark and equity above 0, found {plan.mark:g} and {world.account.equity:f}"
+        text = f"no size without a mark and equity ({plan.mark:g}, {world.account.equity:.2f})"
+        yield Denial("size", text)
         return
     notional = plan.qty * Decimal(str(plan.mark))
     if not plan.qty >= instrument.qty_min or not notional >= instrument.notional_min:
-        yield (
+        text = (
             f"size {plan.qty:f} ({notional:.2f}) under the venue's minimum "
             f"{instrument.qty_min:f} ({instrument.notional_min:f})"
         )
-    if not notional <= world.account.equity * Decimal(str(risk.size_max)):
-        yield f"notional {notional:.2f} over {risk.size_max:.0%} of equity"
-    gross = gross_exposure(world) + notional
-    if not gross <= world.account.equity * Decimal(str(risk.leverage_max)):
-        yield f"gross exposure {gross:.2f} over {risk.leverage_max:g} × equity"
+        yield Denial("size", text)
     good = ZERO < plan.stop < Decimal(str(plan.mark)) < plan.take
     if plan.signal.side is Side.SELL:
         good = ZERO < plan.take < Decimal(str(plan.mark)) < plan.stop
     if not good:
-        yield f"bracket {plan.stop:f} / {plan.take:f} does not enclose the mark {plan.mark:g}"
+        text = f"bracket {plan.stop:f} / {plan.take:f} does not enclose the mark {plan.mark:g}"
+        yield Denial("bracket", text)
 
 
-def follow_in_shadow(turn: Turn, plan: Plan, measured: Measured, refusals: list[str]) -> None:
+def follow_in_shadow(turn: Turn, plan: Plan, measured: Measured, refusals: list[Denial]) -> None:
     """Follow an entry that only the guard's pause refused."""
-    others = [reason for reason in refusals if not reason.startswith("guard ")]
+    others = [
+        r for r in refusals if not (r.control == "permission" and r.reason.startswith("guard "))
+    ]
     if not others and plan.qty:
         signal = plan.signal
         turn.put("crosses", signal.symbol, crossed_at(measured))

@@ -1,7 +1,7 @@
 """Everything that can happen to the bot: a closed set of frozen structs, validated when built.
 
 ``at`` is market time in integer milliseconds UTC. Events named in ``Journaled`` are stored; the
-others (``Reviewed``, ``Intended``, ``Emitted``) are derived inside a turn and exist only as triggers.
+others (``Reviewed``, ``Intended``, ``Emitted``, …) are derived inside a turn and exist only as triggers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from bot.core.settings import Settings
-from bot.core.values import Candle, Instrument, VenueFill, VenueOrder, VenuePosition
+from bot.core.values import Candle, CashMove, Instrument, VenueFill, VenueOrder, VenuePosition
 
 
 class Event(Struct, frozen=True, tag=True, kw_only=True):
@@ -53,13 +53,41 @@ class VenueConnected(Event, frozen=True):
 
 
 class Reconciled(Event, frozen=True):
-    """The venue's view of the account, asked for with ``Reconcile``; ``as_of`` is when it was asked."""
+    """The venue's view of the account, asked for with ``Reconcile``; ``as_of`` is when it was asked.
+
+    ``orders`` are the ones asked about, ``foreign`` the open ones that were not; ``moves`` is the
+    cash that came and went without an execution.
+    """
 
     as_of: int
     wallet: Decimal
     positions: tuple[VenuePosition, ...]
     orders: tuple[VenueOrder, ...]
     fills: tuple[VenueFill, ...]
+    foreign: tuple[VenueOrder, ...] = ()
+    moves: tuple[CashMove, ...] = ()
+    depth: str = "light"
+
+
+class Compared(Event, frozen=True):
+    """The bot's ledger was compared with the venue's (derived); what differs, as sentences."""
+
+    depth: str
+    differs: str
+
+
+class VenueTroubled(Event, frozen=True):
+    """The venue does not serve us. ``kind`` is the edge's word for it; ``retry_at`` 0: unsaid."""
+
+    kind: str
+    reason: str
+    retry_at: int = 0
+
+
+class VenueAnswered(Event, frozen=True):
+    """The first good answer after trouble."""
+
+    after: str
 
 
 class StopAsked(Event, frozen=True):
@@ -242,6 +270,20 @@ class StorageChecked(Event, frozen=True):
     fault: str = ""
 
 
+class Limited(Event, frozen=True):
+    """A control that only a named person lifts was reached (derived)."""
+
+    control: str
+    reason: str
+
+
+class DoubtAged(Event, frozen=True):
+    """How long the oldest unknown outcome has been unknown (derived), ms; 0: none is."""
+
+    age: int
+    order: str = ""
+
+
 class Latched(Event, frozen=True):
     """The latch in memory lowered what may be done before it could be written down."""
 
@@ -300,6 +342,8 @@ Journaled = (
     | Recovered
     | VenueConnected
     | Reconciled
+    | VenueTroubled
+    | VenueAnswered
     | StopAsked
     | Poisoned
     | Restored

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from bot.core.values import Candle, Side, VenueFill
+from bot.core.values import Candle, CashMove, Side, VenueFill
 
 
 class FillBooked(Struct, frozen=True):
@@ -65,12 +65,40 @@ class PositionMarked(Struct, frozen=True):
     opened_at: int
 
 
-class EntryRefused(Struct, frozen=True):
-    """A signal that did not become an order, and why."""
+class OrderRefused(Struct, frozen=True):
+    """An order that was wanted and not sent: one row for each control that refused it."""
 
     symbol: str
     side: Side
+    control: str
     reason: str
 
 
-Fact = FillBooked | TradeClosed | EquityMarked | CandleStored | PositionMarked | EntryRefused
+class CashMoved(Struct, frozen=True):
+    """Cash that came or went without an execution."""
+
+    move: CashMove
+
+
+class AccountCompared(Struct, frozen=True):
+    """The ledger against the venue's: wallet and cash in quote units, and what differs, if any."""
+
+    depth: str
+    wallet: Decimal
+    cash: Decimal
+    positions: int
+    fills: int
+    moves: int
+    differs: str
+
+
+Fact = (
+    FillBooked
+    | TradeClosed
+    | EquityMarked
+    | CandleStored
+    | PositionMarked
+    | OrderRefused
+    | CashMoved
+    | AccountCompared
+)

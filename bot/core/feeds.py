@@ -19,6 +19,7 @@ from bot.core.events import (
     CandleClosed,
     ClockJumped,
     FramesRefused,
+    Measured,
     StreamLost,
     Ticked,
     VenueConnected,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from bot.core.world import World
 
 ASK_AGAIN_REAL_SECONDS = 1.0
+VOLUME_SHARE = 1 / 720
+"""Weight of one candle in the running mean of a minute's volume: half a day of memory."""
 INTERVAL_MS = 60_000
 """Candles are one-minute candles; longer horizons are made of them."""
 
@@ -258,10 +261,21 @@ def _take(
     reset: bool = False,
 ) -> None:
     feed = turn.world.feeds[symbol]
-    turn.put("feeds", symbol, replace(feed, last=candles[-1].open_time))
+    volume = candles[0].volume if reset or not feed.last else feed.volume
+    for candle in candles:
+        volume += (candle.volume - volume) * VOLUME_SHARE
+    feed = replace(feed, last=candles[-1].open_time, close=candles[-1].close, volume=volume)
+    turn.put("feeds", symbol, feed)
     for candle in candles:
         turn.note(CandleStored(symbol, candle, source, how))
     turn.ask(Question(symbol, candles, reset))
+
+
+def measured(turn: Turn, event: Measured) -> None:
+    """Remember how far a minute moves: prices are judged by it."""
+    feed = turn.world.feeds.get(event.symbol)
+    if feed is not None:
+        turn.put("feeds", event.symbol, replace(feed, atr=event.atr))
 
 
 def refused(turn: Turn, event: FramesRefused) -> None:

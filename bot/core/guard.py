@@ -1,6 +1,7 @@
 """The performance guard: NORMAL trades, REDUCED trades at half size, PAUSED opens nothing.
 
-Invariants: only a review or an operator moves it; the way back from PAUSED leads through REDUCED;
+Invariants: a review, an operator, or doubt about an order moves it; what doubt lowered comes back
+with its end; otherwise the way back from PAUSED leads through REDUCED;
 the recovery line is the reduce line plus a margin, so that every profile has hysteresis. Win rate
 is taken over the last ``window`` trades, shadow trades included while PAUSED. Drawdown is taken
 from the guard's own peak, which is set anew when PAUSED ends: the kill switch keeps the true peak.
@@ -13,8 +14,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bot.core.effects import Cancel, Effect, Notify
-from bot.core.events import Commanded, Reviewed, Started
-from bot.core.machine import BORN, Level, Row, Table, always
+from bot.core.events import Commanded, DoubtAged, Reviewed, Started
+from bot.core.machine import BORN, Level, Row, Table, When, always
 from bot.core.world import ACCOUNT
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def weak(world: World, event: Reviewed, key: str) -> str | None:
 def sound(world: World, event: Reviewed, key: str) -> str | None:
     """Win rate and drawdown are back, with a margin, over enough trades."""
     limits = world.settings.guard
+    if world.guard_before:
+        return None  # doubt about an order lowered it, and lifts it
     line = limits.reduced_win_rate + limits.recover_margin
     if event.win_rate is None or event.trades < limits.trades_min:
         return None
@@ -70,7 +73,33 @@ def told(world: World, event: Commanded, key: str) -> str | None:
     return f"{event.operator}: {event.reason}" if event.verb == "reduce" else None
 
 
-def tell(world: World, event: Reviewed | Commanded, key: str) -> Iterator[Effect]:
+def doubted(world: World, event: DoubtAged, key: str) -> str | None:
+    """An order's outcome is unknown."""
+    limit = world.settings.guard.doubt_reduced_real_seconds
+    return _doubt(event) if event.age >= world.real_ms(limit) else None
+
+
+def doubted_long(world: World, event: DoubtAged, key: str) -> str | None:
+    """An order's outcome is unknown for too long."""
+    limit = world.settings.guard.doubt_paused_real_seconds
+    return _doubt(event) if event.age >= world.real_ms(limit) else None
+
+
+def _doubt(event: DoubtAged) -> str:
+    return f"the outcome of {event.order} is unknown for {event.age / 1000:.0f} s"
+
+
+def settled_in(state: str) -> When:
+    """Return the predicate that the last doubt ended which lowered the guard from this state."""
+
+    def settled(world: World, event: DoubtAged, key: str) -> str | None:
+        return "no outcome is unknown" if not event.age and world.guard_before == state else None
+
+    settled.__doc__ = f"No outcome is unknown any more; it was {state} before"
+    return settled
+
+
+def tell(world: World, event: Reviewed | Commanded | DoubtAged, key: str) -> Iterator[Effect]:
     """Tell people that the guard moved."""
     yield Notify(severity="warning", text=f"guard moved from {world.state('guard')}")
 
@@ -89,6 +118,10 @@ GUARD = Table("guard", GuardState, (
     Row(NORMAL,  Reviewed,  broken,                PAUSED,  (tell, cancel_entries)),
     Row(NORMAL,  Reviewed,  weak,                  REDUCED, (tell,)),
     Row(NORMAL,  Commanded, told,                  REDUCED, (tell,)),
+    Row((NORMAL, REDUCED), DoubtAged, doubted_long, PAUSED, (tell, cancel_entries)),
+    Row(NORMAL,  DoubtAged, doubted,               REDUCED),
+    Row((REDUCED, PAUSED), DoubtAged, settled_in("NORMAL"),  NORMAL),
+    Row(PAUSED,  DoubtAged, settled_in("REDUCED"), REDUCED),
     Row(REDUCED, Reviewed,  broken,                PAUSED,  (tell, cancel_entries)),
     Row(REDUCED, Reviewed,  sound,                 NORMAL,  (tell,)),
     Row(PAUSED,  Reviewed,  sound,                 REDUCED, (tell,)),

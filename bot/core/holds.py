@@ -1,7 +1,8 @@
 """Holds: a latched stop of entries, by a person or a machine, for the account or one symbol.
 
 Invariants: a hold survives everything but a release by a named person with a reason; it never
-touches what protects an open position; a poisoned event and a latch in memory end up as holds.
+touches what protects an open position; a poisoned event, a latch in memory, and a control that
+only a person lifts end up as holds.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bot.core.effects import Effect, Notify
-from bot.core.events import Commanded, Latched, Poisoned, Started
+from bot.core.events import Commanded, Latched, Limited, Poisoned, Started
 from bot.core.guard import cancel_entries
 from bot.core.machine import BORN, Level, Row, Table, always
 from bot.core.world import ACCOUNT
@@ -51,10 +52,16 @@ def latched(world: World, event: Latched, key: str) -> str:
     return event.reason
 
 
-def alarm(world: World, event: Poisoned | Latched, key: str) -> Iterator[Effect]:
-    """Call people: the bot itself is not sound."""
+def limited(world: World, event: Limited, key: str) -> str:
+    """A control that only a named person lifts was reached."""
+    return f"{event.control}: {event.reason}"
+
+
+def alarm(world: World, event: Poisoned | Latched | Limited, key: str) -> Iterator[Effect]:
+    """Call people: nothing goes on without them."""
     reason = poisoned(world, event, key) if isinstance(event, Poisoned) else event.reason
-    yield Notify(severity="critical", text=f"entries held: {reason}")
+    where = "" if key == ACCOUNT else f" in {key}"
+    yield Notify(severity="critical", text=f"entries held{where}: {reason}")
 
 
 # fmt: off
@@ -64,6 +71,7 @@ HOLD = Table("hold", HoldState, (
     Row((BORN, FREE), Commanded, asked,                 HELD,  (cancel_entries,)),
     Row((BORN, FREE), Poisoned,  poisoned,              HELD,  (alarm, cancel_entries)),
     Row((BORN, FREE), Latched,   latched,               HELD,  (alarm, cancel_entries)),
+    Row((BORN, FREE), Limited,   limited,               HELD,  (alarm, cancel_entries)),
     Row(HELD,         Commanded, released,              FREE),
 ), key="account or symbol", lowers={HELD: Level.REDUCE_ONLY})
 # fmt: on

@@ -13,22 +13,25 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from bot.core.asking import ask_account
+from bot.core.asking import ask_account, pending
 from bot.core.effects import Cancel, Effect, Inquire, Submit
 from bot.core.events import (
     Absent,
     Accepted,
     Doubted,
     Intended,
+    Limited,
     NotSent,
     OrderReported,
+    Reconciled,
     Recovered,
     Rejected,
     Ticked,
 )
+from bot.core.holds import HOLD
 from bot.core.machine import BORN, Level, Row, Table, When
 from bot.core.values import OrderStatus, Side
-from bot.core.world import Order
+from bot.core.world import Intent, Order
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn
@@ -52,6 +55,8 @@ class OrderState(StrEnum):
 
 INTENDED, SENT, UNKNOWN, OPEN, PARTIAL, FILLED, CANCELED, REJECTED, EXPIRED, LOST = OrderState
 LIVE = (INTENDED, SENT, UNKNOWN, OPEN, PARTIAL)
+INTENTS_KEPT_MS = 3_600_000
+INTENTS_REMEMBERED = 500
 
 
 def intended(world: World, event: Intended, key: str) -> str:
@@ -129,7 +134,7 @@ ORDER = Table("order", OrderState, (
     Row((INTENDED, UNKNOWN),      Accepted,      accepted,    SENT),
     Row((INTENDED, UNKNOWN),      Rejected,      rejected,    REJECTED),
     Row(INTENDED,                 NotSent,       not_sent,    EXPIRED),
-    Row((INTENDED, SENT),         Doubted,       doubted,     UNKNOWN,  (ask,)),
+    Row((INTENDED, SENT, OPEN, PARTIAL), Doubted, doubted,    UNKNOWN,  (ask,)),
     Row(INTENDED,                 Recovered,     crashed,     UNKNOWN,  (ask,)),
     Row((INTENDED, SENT),         Ticked,        silent,      UNKNOWN,  (ask,)),
     Row(LIVE,                     OrderReported, is_filled,   FILLED),
@@ -149,23 +154,26 @@ def intend(
     side: Side,
     qty: Decimal,
     reason: str,
+    *,
+    price: Decimal | None = None,
     bracket: tuple[Decimal, Decimal] | None = None,
 ) -> str:
-    """Decide on an order; an entry carries its bracket ``(stop, take)``, an exit has none.
+    """Decide on an order; an entry has a limit price and carries its bracket ``(stop, take)``.
 
-    The order's id is made of the effect that will send it, and the effect of the event.
+    An exit has neither. The order's id is made of the effect that will send it, and the effect of
+    the event.
     """
     world = turn.world
     entry = bracket is not None
     # the id is the Submit's: no other effect is emitted between here and there
     order = world.order_id(turn.seq, len(turn.emitted))
-    turn.put(
-        "orders",
-        order,
-        Order(
-            order, symbol, side, qty, entry, world.at, world.at, mark=world.marks.get(symbol, 0.0)
-        ),
+    row = Order(
+        order, symbol, side, qty, entry, world.at, world.at, price=price, worked_at=world.at
     )
+    turn.put("orders", order, row)
+    if entry:
+        kept = [i for i in world.intents if i.at > world.at - INTENTS_KEPT_MS][-INTENTS_REMEMBERED:]
+        turn.set(intents=(*kept, Intent(order, symbol, side, qty, world.at)))
     event = Intended(at=world.at, order=order, symbol=symbol, entry=entry, reason=reason)
     turn.fire(ORDER, event, order)
     stop, take = bracket or (None, None)
@@ -177,6 +185,7 @@ def intend(
             side=side,
             qty=qty,
             reduce_only=not entry,
+            price=price,
             stop=stop,
             take=take,
             expires_at=world.at + ttl if entry else None,
@@ -193,8 +202,11 @@ def news(
     order = turn.world.orders.get(key)
     if order is None:
         return  # not ours, or at its end already
-    filled = event.row.filled if isinstance(event, OrderReported) else order.filled
-    turn.put("orders", key, replace(order, news_at=turn.world.at, filled=max(order.filled, filled)))
+    order = replace(order, news_at=turn.world.at)
+    if isinstance(event, OrderReported):
+        price = order.price if event.row.price is None else event.row.price
+        order = replace(order, filled=max(order.filled, event.row.filled), price=price)
+    turn.put("orders", key, order)
     step = turn.fire(ORDER, event, key)
     if step is not None and turn.world.instance_of("order", key) is None:
         _ended(turn, key)
@@ -206,7 +218,16 @@ def booked(turn: Turn, key: str, qty: Decimal) -> None:
     """Count an execution towards its order; one that ended and is all booked is forgotten."""
     order = turn.world.orders.get(key)
     if order is not None:
+        if not order.booked and order.entry:
+            turn.set(
+                intents=tuple(
+                    replace(i, executed=True) if i.order == key else i for i in turn.world.intents
+                )
+            )
         turn.put("orders", key, replace(order, booked=order.booked + qty))
+        if order.booked + qty > order.qty:
+            over = f"{key}: {order.booked + qty:f} filled of {order.qty:f} decided on"
+            turn.fire(HOLD, Limited(at=turn.world.at, control="ledger", reason=over))
         if order.ended:
             _ended(turn, key)
 
@@ -225,6 +246,20 @@ def all_booked(turn: Turn, as_of: int) -> None:
     for key, order in list(turn.world.orders.items()):
         if order.ended and order.ended_at <= as_of:
             turn.put("orders", key, None)
+
+
+def missing(turn: Turn, event: Reconciled) -> None:
+    """An order that the venue had and that a reading does not show is in doubt."""
+    shown = {row.order for row in (*event.orders, *event.foreign)}
+    for key, order in list(turn.world.orders.items()):
+        old = order.news_at < event.as_of and turn.world.state("order", key) in (
+            SENT,
+            OPEN,
+            PARTIAL,
+        )
+        if old and key not in shown:
+            reason = "a reading of the account does not show it"
+            turn.fire(ORDER, Doubted(at=turn.world.at, order=key, reason=reason), key)
 
 
 def tick(turn: Turn, event: Ticked) -> None:
@@ -246,8 +281,15 @@ def recover(turn: Turn, event: Recovered) -> None:
         turn.fire(ORDER, event, key)
 
 
-def cancel_entries(turn: Turn) -> None:
-    """Cancel every entry that is not at its end."""
+def cancel(turn: Turn, order: Order) -> None:
+    """Cancel an order, unless that is on its way."""
+    wanted = Cancel(order=order.order, symbol=order.symbol)
+    if not order.ended and wanted not in pending(turn.world, Cancel):
+        turn.emit(wanted)
+
+
+def cancel_entries(turn: Turn, symbol: str = "") -> None:
+    """Cancel every entry, or those of one symbol, that is not at its end."""
     for order in list(turn.world.orders.values()):
-        if order.entry and not order.ended:
-            turn.emit(Cancel(order=order.order, symbol=order.symbol))
+        if order.entry and symbol in ("", order.symbol):
+            cancel(turn, order)

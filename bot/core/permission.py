@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.core.breaker import BREAKER
 from bot.core.feeds import FEED
 from bot.core.guard import GUARD
 from bot.core.holds import HOLD
@@ -11,13 +12,22 @@ from bot.core.killswitch import KILL
 from bot.core.machine import Level, Table
 from bot.core.orders import ORDER
 from bot.core.process import PROCESS
+from bot.core.reconciliation import RECONCILIATION
 from bot.core.storage import STORAGE
 from bot.core.world import ACCOUNT
 
 if TYPE_CHECKING:
     from bot.core.world import World
 
-_ACCOUNT_WIDE: tuple[Table, ...] = (PROCESS, KILL, HOLD, GUARD, STORAGE)
+_ACCOUNT_WIDE: tuple[Table, ...] = (
+    PROCESS,
+    KILL,
+    HOLD,
+    GUARD,
+    STORAGE,
+    BREAKER,
+    RECONCILIATION,
+)
 _PER_SYMBOL: tuple[Table, ...] = (KILL, HOLD, FEED)
 
 

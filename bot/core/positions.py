@@ -110,7 +110,8 @@ def connect(turn: Turn, event: VenueConnected) -> None:
 def book(turn: Turn, fill: VenueFill) -> None:
     """Book an execution once: quantity, average, realised profit, fees, cash, and the round trip."""
     world = turn.world
-    if fill.fill in world.fills or fill.symbol not in world.positions:
+    forgotten = fill.at < max(world.account.began_at, world.account.fills_floor)
+    if fill.fill in world.fills or forgotten or fill.symbol not in world.positions:
         return
     before = world.positions[fill.symbol]
     after, realised = apply_fill(before, fill)
@@ -119,7 +120,8 @@ def book(turn: Turn, fill: VenueFill) -> None:
         cash=world.account.cash + realised - fill.fee,
         booked_at=max(world.account.booked_at, fill.at),
     )
-    turn.set(account=account, fills=(*world.fills[-FILLS_REMEMBERED:], fill.fill))
+    turn.set(account=account, fills={**world.fills, fill.fill: fill.at})
+    _forget(turn)
     turn.put("positions", fill.symbol, after)
     turn.note(FillBooked(fill, realised))
     orders.booked(turn, fill.order, fill.qty)
@@ -127,6 +129,16 @@ def book(turn: Turn, fill: VenueFill) -> None:
     if before.qty and (not after.qty or after.qty * before.qty < 0):
         _close(turn, before, after, fill)
     turn.fire(POSITION, event, fill.symbol)
+
+
+def _forget(turn: Turn) -> None:
+    """Remember so many executions; what is older than the oldest kept is never booked again."""
+    if len(turn.world.fills) < 2 * FILLS_REMEMBERED:
+        return
+    by_time = sorted(turn.world.fills.items(), key=lambda pair: pair[1])
+    dropped, kept = by_time[:-FILLS_REMEMBERED], by_time[-FILLS_REMEMBERED:]
+    account = replace(turn.world.account, fills_floor=dropped[-1][1] + 1)
+    turn.set(fills=dict(kept), account=account)
 
 
 def apply_fill(before: Position, fill: VenueFill) -> tuple[Position, Decimal]:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from bot.core.asking import ask_account, pending
 from bot.core.effects import Protect
 from bot.core.events import PositionReported, Reconciled, Ticked
-from bot.core.orders import intend
+from bot.core.orders import cancel_entries, intend
 from bot.core.positions import FLAT, OPEN, exit_side, opening
 from bot.core.values import ZERO, VenuePosition
 
@@ -76,6 +76,8 @@ def tick(turn: Turn, event: Ticked) -> None:
         naked = position.qty and not position.stop_held
         if naked and turn.world.at - max(position.naked_since, position.asked_at) >= patience:
             protect(turn, symbol)
+        if position.leaving:
+            leave(turn, symbol, position.leaving)
         differs = position.venue_qty is not None and position.venue_qty != position.qty
         if differs and turn.world.at - position.venue_at >= patience:
             turn.put(
@@ -122,9 +124,10 @@ def fallback_stop(world: World, symbol: str) -> Decimal:
 
 
 def leave(turn: Turn, symbol: str, reason: str) -> str | None:
-    """Close an open position with a reduce-only order.
+    """Close an open position with a reduce-only order at market; what it leaves is closed again.
 
-    None if that is on its way, or was tried a moment ago: a refused exit is not a loop.
+    None if that is on its way, or was tried a moment ago: a refused exit is not a loop. An entry
+    that still rests in the symbol is cancelled first, or it would open what is being closed.
     """
     position: Position = turn.world.positions[symbol]
     pause = turn.world.real_ms(turn.world.settings.orders.naked_real_seconds)
@@ -132,7 +135,9 @@ def leave(turn: Turn, symbol: str, reason: str) -> str | None:
         return None
     if position.left_at and turn.world.at < position.left_at + pause:
         return None
-    turn.put("positions", symbol, replace(position, left_at=turn.world.at))
+    left = replace(position, left_at=turn.world.at, leaving=position.leaving or reason)
+    turn.put("positions", symbol, left)
+    cancel_entries(turn, symbol)
     order = intend(turn, symbol, exit_side(position), abs(position.qty), reason)
     opening(turn, symbol, order)
     return order

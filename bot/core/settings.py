@@ -14,15 +14,9 @@ from typing import Annotated, Any, get_args, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
-LOWER, HIGHER = "lower", "higher"
-
-
-def _number(doc: str, low: float, high: float, tighter: str = "") -> Meta:
-    return Meta(description=doc, ge=low, le=high, extra={"tighter": tighter})
-
-
-def _text(doc: str) -> Meta:
-    return Meta(description=doc, extra={"tighter": ""})
+from bot.core.limits import HIGHER, LOWER, Controls
+from bot.core.limits import number as _number
+from bot.core.limits import text as _text
 
 
 class Market(Struct, frozen=True):
@@ -97,6 +91,12 @@ class Guard(Struct, frozen=True):
     ] = 0.10
     reduced_factor: Annotated[float, _number("Size factor while REDUCED.", 0, 0.5, LOWER)] = 0.5
     review_seconds: Annotated[int, _number("The account is reviewed this often.", 1, 300)] = 15
+    doubt_reduced_real_seconds: Annotated[
+        float, _number("REDUCED while an order's outcome is unknown for this long.", 0.5, 5, LOWER)
+    ] = 2.0
+    doubt_paused_real_seconds: Annotated[
+        float, _number("PAUSED while an order's outcome is unknown for this long.", 1, 30, LOWER)
+    ] = 15.0
 
 
 class Kill(Struct, frozen=True):
@@ -134,6 +134,19 @@ class Feed(Struct, frozen=True):
 class Orders(Struct, frozen=True):
     """Time limits of the order path."""
 
+    slippage_max: Annotated[
+        float,
+        _number(
+            "An entry's limit price is this fraction beyond the mark, at most.", 0.0001, 0.01, LOWER
+        ),
+    ] = 0.001
+    rest_real_seconds: Annotated[
+        float,
+        _number("An entry that rests for this long follows the market, or is cancelled.", 0.5, 60),
+    ] = 3.0
+    moves_max: Annotated[
+        int, _number("How often a resting entry follows the market.", 0, 5, LOWER)
+    ] = 1
     entry_ttl_real_seconds: Annotated[
         float, _number("An entry not sent within this is EXPIRED.", 0.5, 60)
     ] = 5.0
@@ -148,9 +161,20 @@ class Orders(Struct, frozen=True):
             60,
         ),
     ] = 2.0
+    troubles_max: Annotated[
+        int, _number("Requests in a row that fail before the venue breaker opens.", 1, 20, LOWER)
+    ] = 5
+    breaker_real_seconds: Annotated[
+        float, _number("Pause of an open breaker before the venue is tried again.", 1, 600)
+    ] = 10.0
     reconcile_real_seconds: Annotated[
-        float, _number("The account is compared with the venue this often.", 5, 3600)
+        float,
+        _number("Stops, positions, and wallet are compared with the venue this often.", 5, 120),
     ] = 60.0
+    reconcile_full_real_seconds: Annotated[
+        float,
+        _number("Executions and cash moves of the last hours are read anew this often.", 30, 3600),
+    ] = 900.0
 
 
 class Delivery(Struct, frozen=True):
@@ -197,6 +221,7 @@ class Settings(Struct, frozen=True):
     profile: Annotated[str, _text("conservative, moderate, or aggressive.")] = "moderate"
     market: Market = Market()
     risk: Risk = Risk()
+    controls: Controls = Controls()
     strategy: Strategy = Strategy()
     guard: Guard = Guard()
     kill: Kill = Kill()
@@ -308,6 +333,8 @@ def cross_rules(settings: Settings) -> Iterator[str]:
         ("storage.full_mb", "<", "storage.low_mb"),
         ("risk.base_size", "≤", "risk.size_max"),
         ("guard.trades_min", "≤", "guard.window"),
+        ("guard.doubt_reduced_real_seconds", "<", "guard.doubt_paused_real_seconds"),
+        ("controls.messages_second_max", "≤", "controls.messages_minute_max"),
     )
     for small, relation, large in rules:
         a, b = value_of(settings, small), value_of(settings, large)

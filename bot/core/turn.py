@@ -8,12 +8,15 @@ import msgspec
 from msgspec import Struct
 
 from bot.core.deliveries import DELIVERY
-from bot.core.effects import Effect
+from bot.core.effects import Amend, Cancel, Effect, Submit
 from bot.core.events import Emitted
 from bot.core.facts import Fact
 from bot.core.machine import Instance, Step, Table
 from bot.core.values import Candle
-from bot.core.world import ACCOUNT, Delivery, World
+from bot.core.world import ACCOUNT, DAY_MS, Delivery, Messages, World
+
+MESSAGES_REMEMBERED = 1_000
+"""More than the highest limit of a minute."""
 
 
 class Question(Struct, frozen=True):
@@ -88,12 +91,24 @@ class Turn:
         self.emitted.append(dispatch)
         self.dispatches.append(dispatch)
         self.put("deliveries", dispatch.id, Delivery(effect))  # type: ignore[arg-type]
+        self._count(effect)
         self.fire(DELIVERY, Emitted(at=self.world.at, effect=dispatch.id), dispatch.id)
         return dispatch.id
 
     def again(self, effect_id: str, effect: Any) -> None:
         """Hand out an effect that was stored by an earlier event."""
         self.dispatches.append(Dispatch(effect_id, effect, again=True))
+        self._count(effect)
+
+    def _count(self, effect: Effect) -> None:
+        """Count a message to the venue's order book towards its rate."""
+        if not isinstance(effect, (Submit, Amend, Cancel)):
+            return
+        at, sent = self.world.at, self.world.messages
+        since, day = at - self.world.real_ms(60), at // DAY_MS
+        recent = (*(t for t in sent.recent[-MESSAGES_REMEMBERED:] if t > since), at)
+        today = sent.today + 1 if sent.day == day else 1
+        self.set(messages=Messages(recent, day, today))
 
     def note(self, fact: Fact) -> None:
         """Record a row of the ledger."""

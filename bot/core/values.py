@@ -89,7 +89,10 @@ class OrderStatus(StrEnum):
 
 
 class VenueOrder(Struct, frozen=True):
-    """An order row of the venue. ``order`` is the client id, empty for the venue's own stop orders."""
+    """An order row of the venue. ``order`` is the client id, empty for the venue's own stop orders.
+
+    ``price`` is its limit, None at market.
+    """
 
     order: str
     venue_id: str
@@ -99,6 +102,7 @@ class VenueOrder(Struct, frozen=True):
     filled: Decimal
     status: OrderStatus
     reason: str = ""
+    price: Decimal | None = None
 
 
 class VenueFill(Struct, frozen=True):
@@ -121,6 +125,20 @@ class VenueFill(Struct, frozen=True):
             raise ValueError(
                 f"expected a fill of finite size and price, found {self.qty} @ {self.price}"
             )
+
+
+class CashMove(Struct, frozen=True):
+    """Cash that came or went without an execution: funding, a transfer; quote units."""
+
+    move: str
+    kind: str
+    symbol: str
+    change: Decimal
+    at: int
+
+    def __post_init__(self) -> None:
+        if not self.change.is_finite():
+            raise ValueError(f"expected a finite change of cash, found {self.change}")
 
 
 class VenuePosition(Struct, frozen=True):

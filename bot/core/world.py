@@ -9,14 +9,18 @@ from msgspec import Struct
 from bot.core.effects import AnyEffect
 from bot.core.machine import Instance
 from bot.core.settings import Settings
-from bot.core.values import ZERO, Instrument, Side
+from bot.core.values import ZERO, Instrument, Side, VenueOrder
 
 ACCOUNT = "account"
 """The key of machines that concern the whole account."""
 
+DAY_MS = 86_400_000
+
 
 class FeedData(Struct, frozen=True):
-    """What is known of a symbol's data. ``last`` is the open time of the newest closed candle."""
+    """What is known of a symbol's data. ``last`` is the open time of the newest closed candle,
+    ``close`` its close, ``atr`` the range of a minute (quote units), ``volume`` base units a minute.
+    """
 
     last: int = 0
     seen_at: int = 0
@@ -24,10 +28,17 @@ class FeedData(Struct, frozen=True):
     refused_at: int = 0
     asked_at: int = 0
     source: str = ""
+    close: float = 0.0
+    atr: float = 0.0
+    volume: float = 0.0
 
 
 class Account(Struct, frozen=True):
-    """Cash in quote units by the bot's own ledger, and the baselines that losses are taken from."""
+    """Cash in quote units by the bot's own ledger, and the baselines that losses are taken from.
+
+    ``fills_since``: every execution before it was read. ``fills_floor``: executions before it are
+    no longer remembered one by one, so none older is booked. Nothing before ``began_at`` is ours.
+    """
 
     cash: Decimal = ZERO
     equity: Decimal = ZERO
@@ -41,12 +52,17 @@ class Account(Struct, frozen=True):
     reconciled_at: int = 0
     fills_since: int = 0
     booked_at: int = 0
+    began_at: int = 0
+    fills_floor: int = 0
+    full_at: int = 0
+    compared_day: int = 0
 
 
 class Order(Struct, frozen=True):
     """An order of ours that is not at its end, or whose executions are not all booked yet.
 
     Quantities in base units; ``filled`` is what the venue reported, ``booked`` what was booked.
+    ``price`` is its limit, None at market; it was last put or moved at ``worked_at``.
     """
 
     order: str
@@ -60,13 +76,16 @@ class Order(Struct, frozen=True):
     booked: Decimal = ZERO
     ended: bool = False
     ended_at: int = 0
-    mark: float = 0.0
+    price: Decimal | None = None
+    worked_at: int = 0
+    moves: int = 0
 
 
 class Position(Struct, frozen=True):
     """A position; ``qty`` signed. ``stop_held`` tells whether the venue holds exactly this stop.
 
-    ``venue_qty`` is what the venue reported last, at ``venue_at``.
+    ``venue_qty`` is what the venue reported last, at ``venue_at``. ``leaving`` is why it is being
+    closed; exits go on until nothing is open.
     """
 
     symbol: str
@@ -78,6 +97,7 @@ class Position(Struct, frozen=True):
     naked_since: int = 0
     asked_at: int = 0
     left_at: int = 0
+    leaving: str = ""
     venue_qty: Decimal | None = None
     venue_at: int = 0
     opened_at: int = 0
@@ -86,6 +106,25 @@ class Position(Struct, frozen=True):
     fees: Decimal = ZERO
     exit_value: Decimal = ZERO
     exit_qty: Decimal = ZERO
+
+
+class Intent(Struct, frozen=True, array_like=True):
+    """An entry that was decided on, kept for an hour: what repetition is measured by."""
+
+    order: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    at: int
+    executed: bool = False
+
+
+class Messages(Struct, frozen=True):
+    """Orders, amendments, and cancels sent: their times within a real minute, and today's count."""
+
+    recent: tuple[int, ...] = ()
+    day: int = 0
+    today: int = 0
 
 
 class Shadow(Struct, frozen=True):
@@ -141,6 +180,9 @@ class World(Struct, frozen=True):
     ``crosses``: symbol → open time of the EMA cross that was traded last, so that none is twice.
     ``private_lost``: why the private stream is down, empty while it is up.
     ``halt``: the HALT mark that was seen last and not cleared by a re-arm.
+    ``foreign``: open orders at the venue that are not ours, by the venue's id.
+    ``fills``: the execution ids booked last → when. ``troubles``: requests in a row that failed.
+    ``guard_before``: where the guard stood before doubt about an order lowered it.
     """
 
     seq: int = 0
@@ -156,11 +198,18 @@ class World(Struct, frozen=True):
     feeds: dict[str, FeedData] = {}
     account: Account = Account()
     orders: dict[str, Order] = {}
+    intents: tuple[Intent, ...] = ()
+    messages: Messages = Messages()
+    foreign: dict[str, VenueOrder] = {}
+    moves: tuple[str, ...] = ()
+    guard_before: str = ""
+    troubles: int = 0
+    breaker_until: int = 0
     positions: dict[str, Position] = {}
     shadows: dict[str, Shadow] = {}
     crosses: dict[str, int] = {}
     closed: tuple[Closed, ...] = ()
-    fills: tuple[str, ...] = ()
+    fills: dict[str, int] = {}
     deliveries: dict[str, Delivery] = {}
     runs: dict[str, Run] = {}
     commands: tuple[str, ...] = ()

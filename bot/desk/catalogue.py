@@ -164,7 +164,34 @@ VIEWS: dict[str, View] = {
                 "at": _AT,
                 "symbol": "symbol",
                 "side": "Buy or Sell",
+                "control": "the question or pre-trade control that refused",
                 "reason": _WHY,
+                "seq": _SEQ,
+            },
+        ),
+        View(
+            "cash_moves",
+            "What cash came or went without an execution?",
+            {
+                "at": "when it moved, UTC",
+                "kind": "the venue's word: SETTLEMENT (funding), TRANSFER_IN, …",
+                "symbol": "symbol, if it concerns one",
+                "change": "change of the wallet, quote units",
+                "seq": _SEQ,
+            },
+        ),
+        View(
+            "reconciliations",
+            "Did the ledger agree with the venue?",
+            {
+                "at": _AT,
+                "depth": "light, full, or day",
+                "wallet": "the venue's wallet, quote units",
+                "cash": "the bot's ledger, quote units",
+                "positions": "open positions at the venue",
+                "fills": "executions that were read",
+                "moves": "cash moves that were read",
+                "verdict": "equal, or what differs",
                 "seq": _SEQ,
             },
         ),
@@ -212,9 +239,9 @@ ANSWERS: tuple[Answer, ...] = (
     ),
     Answer(
         "Why was nothing traded in the last day, most frequent first?",
-        "SELECT symbol, reason, count(*) AS times FROM why_no_trade"
+        "SELECT symbol, control, reason, count(*) AS times FROM why_no_trade"
         " WHERE at >= datetime((SELECT max(at) FROM history), '-1 day')"
-        " GROUP BY symbol, reason ORDER BY times DESC",
+        " GROUP BY symbol, control, reason ORDER BY times DESC",
     ),
     Answer(
         "Which orders were ever in doubt?",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -12,6 +13,7 @@ from bot.core.events import (
     Absent,
     Backfilled,
     Delivered,
+    Doubted,
     Event,
     OrderReported,
     PositionReported,
@@ -19,8 +21,11 @@ from bot.core.events import (
 )
 from bot.core.turn import Dispatch
 from bot.core.values import VenueOrder
+from bot.core.world import Order
 from bot.edge.notify import Notifier
 from bot.edge.venues.bybit import Bybit
+from bot.edge.venues.reading import read_account
+from bot.edge.venues.rest import Declined
 from bot.engine.gate import Gate
 from bot.engine.reactor import Point, Probe
 from bot.errors import BotError
@@ -56,6 +61,7 @@ class Runner:
         self._slots = asyncio.Semaphore(CONCURRENT_MAX)
         self._kinds: dict[type, Callable[[Dispatch], Awaitable[list[Event]]]] = {
             effects.Submit: self.gate.send,
+            effects.Amend: self._amend,
             effects.Cancel: self._cancel,
             effects.Protect: self._protect,
             effects.Inquire: self._inquire,
@@ -113,8 +119,21 @@ class Runner:
     async def _cancel(self, dispatch: Dispatch) -> list[Event]:
         effect: effects.Cancel = dispatch.effect
         await self.venue.cancel(effect.order, effect.symbol)
-        row = await self.venue.find(effect.order, effect.symbol)
-        return self._delivered(dispatch, *([OrderReported(at=self._now(), row=row)] if row else ()))
+        return self._delivered(dispatch, await self._seen(effect.order, effect.symbol))
+
+    async def _amend(self, dispatch: Dispatch) -> list[Event]:
+        """Move an order; what the venue then says of it counts, moved or not."""
+        effect: effects.Amend = dispatch.effect
+        with suppress(Declined):  # gone, or the price is not allowed: its row tells
+            await self.venue.amend(effect.order, effect.symbol, effect.price)
+        return self._delivered(dispatch, await self._seen(effect.order, effect.symbol))
+
+    async def _seen(self, order: str, symbol: str) -> Event:
+        """Return the order as the venue has it now, or that it is in doubt."""
+        row = await self.venue.find(order, symbol)
+        if row is not None:
+            return OrderReported(at=self._now(), row=row)
+        return Doubted(at=self._now(), order=order, reason="the venue does not list it")
 
     async def _protect(self, dispatch: Dispatch) -> list[Event]:
         effect: effects.Protect = dispatch.effect
@@ -149,19 +168,22 @@ class Runner:
     def _why_foreign(self, key: str, row: VenueOrder) -> str | None:
         """Tell why the venue's row under our id is not our order, or None."""
         order = self.gate.world().orders.get(key)
-        if order is None or (
-            (row.symbol, row.side) == (order.symbol, order.side) and row.qty == order.qty
-        ):
+        if order is None:
             return None
-        mine = f"{order.side} {order.qty:f} {order.symbol}"
-        return f"expected {mine} under this id, found {row.side} {row.qty:f} {row.symbol}"
+        mine, there = _words(order), _words(row)
+        if order.moves or row.price is None or order.price is None:  # moved, or at market
+            mine, there = mine[:3], there[:3]
+        if mine == there:
+            return None
+        return f"expected {' '.join(mine)} under this id, found {' '.join(there)}"
 
     async def _reconcile(self, dispatch: Dispatch) -> list[Event]:
         effect: effects.Reconcile = dispatch.effect
         margin = self.venue.clock.real_ms(
             10
         )  # executions may become readable late; each is booked once
-        found = await self.venue.account(effect.orders, max(0, effect.since - margin))
+        since = max(0, effect.since - margin)
+        found = await read_account(self.venue, effect.orders, since, effect.depth)
         slack = self.venue.clock.real_ms(0.1)
         return self._delivered(dispatch, replace(found, as_of=found.as_of - slack))
 
@@ -197,9 +219,14 @@ class Runner:
         return self._delivered(dispatch)
 
 
+def _words(order: Order | VenueOrder) -> list[str]:
+    """Return what must be equal of the order that was sent and the one that the venue has."""
+    return [str(order.side), f"{order.qty:f}", order.symbol, f"{order.price}"]
+
+
 def _urgency(dispatch: Dispatch) -> int:
     """Rank orders before protection, and that before everything else."""
     if isinstance(dispatch.effect, effects.Submit):
         return 0
-    urgent = (effects.Protect, effects.Cancel, effects.Inquire, effects.Reconcile)
+    urgent = (effects.Protect, effects.Cancel, effects.Amend, effects.Inquire, effects.Reconcile)
     return 1 if isinstance(dispatch.effect, urgent) else 2

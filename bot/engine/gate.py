@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from bot.core import controls
+from bot.core.controls import Asked
 from bot.core.effects import Submit
 from bot.core.events import Accepted, Delivered, Doubted, Event, NotSent, Rejected, Undelivered
-from bot.core.machine import Level
-from bot.core.permission import lowered
 from bot.core.turn import Dispatch
 from bot.core.world import World
 from bot.edge.files import Halt
@@ -24,21 +24,33 @@ class Gate:
         self.venue, self.halt, self.latch, self.world = venue, halt, latch, world
 
     def why_not(self, submit: Submit) -> str | None:
-        """Tell why an order may not leave now, or None. Exits are never refused."""
-        if submit.reduce_only:
-            return None
+        """Tell every reason why an order may not leave now, or None.
+
+        The pre-trade controls are asked again with the newest world; an exit answers only to those
+        that show nonsense.
+        """
+        asked = Asked(
+            submit.symbol,
+            submit.side,
+            submit.qty,
+            submit.price,
+            submit.reduce_only,
+            submit.order,
+        )
+        denials = controls.denials(self.world(), asked)
+        found = [] if submit.reduce_only else list(self._now(submit))
+        return "; ".join([*found, *(f"{d.control}: {d.reason}" for d in denials)]) or None
+
+    def _now(self, submit: Submit) -> Iterator[str]:
+        """Yield what speaks against an entry at this very moment and stands in no world yet."""
         now = self.venue.clock.now()
         if submit.expires_at is not None and now > submit.expires_at:
-            return f"its time was over {(now - submit.expires_at) / 1000:.1f} s ago"
+            yield f"its time was over {(now - submit.expires_at) / 1000:.1f} s ago"
         mark = self.halt.is_set()
         if mark:
-            return f"HALT set by {mark[0]}: {mark[1]}"
+            yield f"HALT set by {mark[0]}: {mark[1]}"
         if self.latch.reason:
-            return f"entries are latched off: {self.latch.reason}"
-        return next(
-            (why for level, why in lowered(self.world(), submit.symbol) if level < Level.REDUCED),
-            None,
-        )
+            yield f"entries are latched off: {self.latch.reason}"
 
     async def send(self, dispatch: Dispatch) -> list[Event]:
         """Send an order once; return what became of the request as events."""

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from bot.core.events import Event, Latched, StopAsked, StorageChecked
 from bot.core.permission import entry_level
+from bot.core.process import entries_open
 from bot.core.world import World
 from bot.edge.clock import monotonic_ns, wall_ms
 from bot.engine.inbox import Inbox
@@ -143,6 +144,7 @@ def _with_latch(reason: str | None, batch: list[Event]) -> list[Event]:
 def vital_signs(reactor: Reactor, latch: Latch) -> dict[str, Any]:
     """Return what the heartbeat file says."""
     world, writer = reactor.world, reactor.writer
+    held = [position for position in world.positions.values() if position.qty]
     return {
         "at": world.at,
         "seq": writer.seq,
@@ -154,6 +156,9 @@ def vital_signs(reactor: Reactor, latch: Latch) -> dict[str, Any]:
         "hold": world.state("hold"),
         "level": entry_level(world).name,
         "latch": latch.reason or "",
+        "entries": len(entries_open(world)),
+        "positions": len(held),
+        "unprotected": sum(1 for position in held if not position.stop_held),
         "equity": f"{world.account.equity:f}",
         "speed": world.rate,
         "instance": world.instance,

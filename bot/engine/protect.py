@@ -14,7 +14,7 @@ from bot.engine.boot import Paths
 from bot.panic import panic
 
 if TYPE_CHECKING:
-    from bot.engine.service import Venue
+    from bot.engine.venue import Venue
 
 EXIT_PROTECTED = 75
 AGAIN_SECONDS = 60.0

@@ -16,14 +16,11 @@ from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
-
 from bot.config import Config, Loaded
 from bot.core.events import (
     Commanded,
     Event,
     StopAsked,
-    VenueConnected,
 )
 from bot.edge import embedded
 from bot.edge.clock import MarketClock
@@ -33,8 +30,7 @@ from bot.edge.host import sd_notify
 from bot.edge.notify import Notifier
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.frames import Marks
-from bot.edge.venues.stream import private_stream, public_stream
-from bot.engine import boot
+from bot.engine import boot, link
 from bot.engine.build import build_id
 from bot.engine.effects import Runner
 from bot.engine.gate import Gate
@@ -44,35 +40,18 @@ from bot.engine.loop import Hooks, Loop
 from bot.engine.protect import protect_only
 from bot.engine.reactor import Committed, Probe, no_probe
 from bot.engine.screen import Screen, summary
+from bot.engine.venue import Venue, find_venue
 from bot.engine.watch import Watch
-from bot.errors import BotError, ChainBroken, ConfigError, Retryable, StoreBusy, StoreFatal
+from bot.errors import BotError, ChainBroken, Retryable, StoreBusy, StoreFatal
 from bot.store import chain
 from bot.store.database import open_reader
 from bot.store.writer import Written
 
-EXIT_OK, EXIT_RESTART = 0, 75
-NOT_LIVE_YET = (
-    "venue.env: expected embedded, sim, testnet, or demo; found live: real money waits for the"
-    " full pre-trade controls"
-)
-
-
-class Venue(Struct, frozen=True):
-    """Where the venue is, and the embedded exchange if this process is to stop it."""
-
-    rest_url: str
-    ws_url: str
-    ws_public_url: str
-    key: str
-    secret: str
-    source: str = ""
-    child: embedded.Endpoint | None = None
+EXIT_OK, EXIT_RESTART, EXIT_CONFIG = 0, 75, 78
 
 
 def run(loaded: Loaded, state: Path, seconds: float | None = None, probe: Probe = no_probe) -> int:
     """Run until stopped; return the exit code. Raises LeaseHeld, ConfigError, any BotError."""
-    if loaded.config.venue.env == "live":
-        raise ConfigError([NOT_LIVE_YET])
     paths = boot.Paths(state)
     try:
         lease = boot.take_lease(paths.state)
@@ -100,29 +79,6 @@ async def _protect_only(config: Config, paths: boot.Paths, why: str) -> int:
     return await protect_only(await find_venue(config, paths.folder), paths, why)
 
 
-async def find_venue(config: Config, folder: Path) -> Venue:
-    """Return the venue's address; with no configuration, start or find the embedded exchange."""
-    venue = config.venue
-    if venue.env != "embedded":
-        public = venue.ws_public_url or venue.ws_url
-        return Venue(venue.rest_url, venue.ws_url, public, venue.key, venue.secret, venue.rest_url)
-    flags = [flag for path in config.exchange.replay for flag in ("--replay", path)]
-    if config.exchange.live:
-        flags += ["--live", config.exchange.live]
-    if config.exchange.symbols:
-        flags += ["--symbols", ",".join(config.exchange.symbols)]
-    speed = 1.0 if config.exchange.live else config.exchange.speed
-    child = await embedded.start(folder, config.exchange.seed, speed, flags)
-    source = " ".join(
-        (
-            "embedded",
-            config.exchange.live or f"seed {config.exchange.seed}",
-            *config.exchange.replay,
-        )
-    )
-    return Venue(child.rest_url, child.ws_url, child.ws_url, child.key, child.secret, source, child)
-
-
 class Service:
     """One run of the bot."""
 
@@ -132,7 +88,14 @@ class Service:
         self.loaded, self.paths, self.booted, self.where = loaded, paths, booted, where
         settings = loaded.config.settings
         self.clock = MarketClock(booted.world.at or None, jump_ms=settings.feed.clock_jump_ms)
-        self.venue = Bybit(where.rest_url, where.ws_url, where.key, where.secret, clock=self.clock)
+        self.venue = Bybit(
+            where.rest_url,
+            where.ws_url,
+            where.key,
+            where.secret,
+            clock=self.clock,
+            heard=lambda told: self.post(link.heard(told, self.clock.now())),
+        )
         self.inbox = Inbox(loaded.config.store.queue_max)
         self.latch, self.halt, self.marks = Latch(), Halt(paths.halt), Marks()
         self.reactor = boot.build_reactor(booted, settings, probe=probe)
@@ -168,6 +131,7 @@ class Service:
         self.commands = Commands(paths.socket, self._command, self._past)
         self.screen = Screen(paths.state)
         self.exit_code: asyncio.Future[int] | None = None
+        self.exit_as = EXIT_OK
         self.asyncio_loop = asyncio.get_running_loop()
 
     # -- life --------------------------------------------------------------------------------------
@@ -181,13 +145,9 @@ class Service:
             self.booted, self.paths, self.loaded.config.settings, self.loaded.hash, self.clock.now()
         ):
             self.post(event)
-        gc.collect()
-        gc.freeze()  # what boot built stays: a full collection would stop the reactor for 10 ms
-        gc.set_threshold(20_000, 20, 20)
+        self._take_process()
         self.loop.start()
         await self.commands.open()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self.asyncio_loop.add_signal_handler(number, self.stop, number.name)
         if seconds is not None:
             self.asyncio_loop.call_later(seconds, self.stop, f"--for {seconds:g}s is over")
         tasks = [asyncio.create_task(sense) for sense in self._senses()]
@@ -201,8 +161,23 @@ class Service:
             await asyncio.gather(*tasks, return_exceptions=True)
         return await self._shut(code)
 
+    def _take_process(self) -> None:
+        """Set what belongs to the whole process: its garbage collector and its signals."""
+        gc.collect()
+        gc.freeze()  # what boot built stays: a full collection would stop the reactor for 10 ms
+        gc.set_threshold(20_000, 20, 20)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.asyncio_loop.add_signal_handler(number, self.stop, number.name)
+
     def _senses(self) -> Iterator[Coroutine[Any, Any, None]]:
-        yield self._connect()
+        yield link.keep(
+            self.venue,
+            self.where,
+            self.loaded.config,
+            self.watch,
+            say=self.screen.say,
+            refused=self._refused,
+        )
         yield from self.watch.senses()
         yield self.screen.live(lambda: self.loop.world, lambda: self.latch.reason)
 
@@ -241,7 +216,13 @@ class Service:
         self.post(StopAsked(at=self.clock.now(), cause=cause))
 
     def _leave(self, reason: str) -> None:
-        self._end(EXIT_OK)
+        self._end(self.exit_as)
+
+    def _refused(self, why: str) -> None:
+        """The key or the account is not the one that may trade: stop, and do not come back."""
+        print(f"refused: {why}", file=sys.stderr, flush=True)
+        self.exit_as = EXIT_CONFIG
+        self.stop(f"refused: {why}")
 
     def _end(self, code: int) -> None:
         if self.exit_code is not None and not self.exit_code.done():
@@ -299,45 +280,6 @@ class Service:
             self.latch.tighten(str(error))
         head = f"#{signs['head_id']} {signs['head']}"
         sd_notify(f"WATCHDOG=1\nSTATUS={signs['process']} {signs['level']} head {head}")
-
-    # -- senses ------------------------------------------------------------------------------------
-
-    async def _connect(self) -> None:
-        """Reach the venue, however long that takes, and keep its streams up."""
-        config = self.loaded.config
-        while True:
-            try:
-                await self.watch.follow_clock()
-                found = await self.venue.instruments(config.settings.market.symbols)
-                break
-            except BotError as error:
-                self.screen.say(f"the venue does not answer: {error}")
-                await asyncio.sleep(1)
-        instruments = found[: config.settings.market.symbols_max]
-        symbols = [i.symbol for i in instruments]
-        missing = sorted(set(config.settings.market.symbols) - set(symbols))
-        if missing:
-            self.screen.say(f"the venue does not trade {', '.join(missing)}: left out")
-        self.post(
-            VenueConnected(
-                at=self.clock.now(),
-                rate=self.clock.rate,
-                source=self.where.source,
-                instruments=instruments,
-            )
-        )
-        public_venue = self.venue
-        if self.where.ws_public_url != self.where.ws_url:
-            public_venue = Bybit(
-                self.where.rest_url,
-                self.where.ws_public_url,
-                self.where.key,
-                self.where.secret,
-                clock=self.clock,
-            )
-        async with asyncio.TaskGroup() as streams:
-            streams.create_task(public_stream(public_venue, symbols, self.marks, self.post).run())
-            streams.create_task(private_stream(self.venue, symbols, self.post).run())
 
     # -- operator ----------------------------------------------------------------------------------
 

@@ -269,10 +269,27 @@ def _position(writer: Writer, seq: int, at: int, fact: facts.PositionMarked) -> 
     )
 
 
-def _refusal(writer: Writer, seq: int, at: int, fact: facts.EntryRefused) -> None:
+def _refusal(writer: Writer, seq: int, at: int, fact: facts.OrderRefused) -> None:
     writer._execute(
-        "INSERT INTO refusal(seq, at, symbol, side, reason) VALUES(?, ?, ?, ?, ?)",
-        (seq, at, fact.symbol, str(fact.side), fact.reason),
+        "INSERT INTO refusal(seq, at, symbol, side, control, reason) VALUES(?, ?, ?, ?, ?, ?)",
+        (seq, at, fact.symbol, str(fact.side), fact.control, fact.reason),
+    )
+
+
+def _move(writer: Writer, seq: int, at: int, fact: facts.CashMoved) -> None:
+    move = fact.move
+    writer._execute(
+        "INSERT OR IGNORE INTO cash_move VALUES(?, ?, ?, ?, ?, ?)",
+        (move.move, seq, move.at, move.kind, move.symbol, f"{move.change:f}"),
+    )
+
+
+def _compared(writer: Writer, seq: int, at: int, fact: facts.AccountCompared) -> None:
+    counts = (fact.positions, fact.fills, fact.moves)
+    writer._execute(
+        "INSERT INTO comparison(seq, at, depth, wallet, cash, positions, fills, moves, differs)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (seq, at, fact.depth, f"{fact.wallet:f}", f"{fact.cash:f}", *counts, fact.differs),
     )
 
 
@@ -282,5 +299,7 @@ _FACTS: dict[type, Callable[[Writer, int, int, Any], None]] = {
     facts.EquityMarked: _equity,
     facts.CandleStored: _candle,
     facts.PositionMarked: _position,
-    facts.EntryRefused: _refusal,
+    facts.OrderRefused: _refusal,
+    facts.CashMoved: _move,
+    facts.AccountCompared: _compared,
 }

@@ -9,6 +9,7 @@ from bot.core.facts import EquityMarked, FillBooked
 from bot.core.values import Side
 from bot.core.world import World
 from bot.store.snapshots import pack
+from bot.core.values import VenuePosition
 from tests.given import (
     BTC,
     D,
@@ -20,6 +21,7 @@ from tests.given import (
     go,
     in_position,
     measured,
+    read_through,
     reconciled,
     review,
     ticked,
@@ -109,9 +111,9 @@ def test_after_a_clock_that_jumps_back_the_account_is_reviewed_and_reconciled_as
     world = go(world, ClockJumped(at=back, by_ms=-3_600_000)).world
     world = go(world, ticked(world, 61)).world
     assert world.account.reviewed_at == world.at
-    told = go(world, reconciled(world, 99_000))
+    told = read_through(world, 99_000)
     assert told.world.account.cash == D(99_000)
-    assert not told.effects(Reconcile), "it is not torn"
+    assert [q.depth for q in told.effects(Reconcile)] == ["full", "day"], "and it is not torn"
 
 
 def test_peak_day_start_and_results_survive_a_restart():
@@ -125,7 +127,7 @@ def test_peak_day_start_and_results_survive_a_restart():
 def test_the_venues_wallet_becomes_cash_and_only_the_first_is_the_baseline():
     world = a_world(wallet=50_000)
     assert world.account.peak == world.account.day_start == D(50_000)
-    world = go(world, reconciled(world, 49_000)).world
+    world = read_through(world, 49_000).world
     assert (world.account.cash, world.account.peak) == (D(49_000), D(50_000))
 
 
@@ -166,5 +168,6 @@ def test_only_a_whole_reading_moves_the_time_from_which_executions_are_read():
     assert world.account.fills_since == before, "an earlier one may have been missed"
     torn = reconciled(world, as_of=world.at - 1)
     assert go(world, torn).world.account.fills_since == before, "it is read again"
-    whole = reconciled(world, as_of=world.at + 1)
+    row = VenuePosition(BTC, D(1), D(100))
+    whole = reconciled(world, as_of=world.at + 1, positions=(row,))
     assert go(world, whole).world.account.fills_since == whole.as_of

@@ -3,7 +3,7 @@
 import pytest
 
 from bot.core.effects import Submit
-from bot.core.facts import EntryRefused
+from bot.core.facts import OrderRefused
 from bot.core.settings import PROFILES, profile
 from bot.core.strategy import Signal, against, confidence, trend
 from bot.core.values import Side
@@ -28,8 +28,7 @@ from tests.given import (
 def refused(world, **changes):
     told = go(world, measured(world, **changes))
     assert not told.effects(Submit)
-    (row,) = told.noted(EntryRefused)
-    return row.reason
+    return "; ".join(row.reason for row in told.noted(OrderRefused))
 
 
 def reviewed(world, equity):
@@ -65,7 +64,7 @@ def test_an_entry_expires_in_people_time():
 
 def test_an_entry_says_why_and_why_this_size():
     assert entering(a_world()).reason("order") == (
-        "EMA cross up 2 candles ago, ADX 40.0; 2.00% of 100000.00 × 1 = 20.000 at 100, "
+        "EMA cross up 2 candles ago, ADX 40.0; 2.00% of 100000.00 × 1 = 20.000 at 100.1 or better, "
         "stop 98.0, target 103.0"
     )
 
@@ -82,8 +81,8 @@ def test_the_quantity_is_rounded_down_to_the_lot():
         (a_world(settings=tuned(risk__confidence_min=0.95)), {}, "confidence 0.90 under 0.95"),
         (a_world(), {"open_time": 0}, "the candle closed"),
         (reviewed(a_world(), 1), {}, "under the venue's minimum 0.001 (5)"),
-        (reviewed(a_world(), -5), {}, "expected a mark and equity above 0, found 100 and -5"),
-        (but(a_world(), marks={}), {}, "expected a mark and equity above 0, found 0 and"),
+        (reviewed(a_world(), -5), {}, "no size without a mark and equity (100, -5.00)"),
+        (but(a_world(), marks={}), {}, "no size without a mark and equity (0, "),
         (
             a_world(
                 settings=tuned(
@@ -91,7 +90,7 @@ def test_the_quantity_is_rounded_down_to_the_lot():
                 )
             ),
             {},
-            "gross exposure 100.00 over 0.0001 × equity",
+            "gross exposure 100.10, limit 10.00",
         ),
     ],
 )
@@ -115,14 +114,14 @@ def test_no_more_positions_than_configured():
 def test_entries_on_their_way_count_as_exposure():
     settings = tuned(risk__leverage_max=0.03)
     world = entering(a_world((BTC, ETH), settings=settings), ETH).world
-    assert "gross exposure 4000.00 over 0.03 × equity" in refused(world)
+    assert "gross exposure 4004.00, limit 3000.00" in refused(world)
 
 
 def test_one_position_a_symbol_and_no_second_entry_while_one_is_on_its_way():
     world = in_position(a_world())
     told = go(world, measured(world))
     assert not (told.effects(Submit))
-    assert not (told.noted(EntryRefused))
+    assert not (told.noted(OrderRefused))
     world = entering(a_world()).world
     assert not go(world, measured(world)).effects(Submit)
 
@@ -146,7 +145,7 @@ def test_adx_and_confidence_are_asked_at_the_profiles_lines(name):
     assert not go(world, measured(world, adx=line - 0.01)).facts
     needed = (settings.risk.confidence_min - 0.5) * 100
     told = go(world, measured(world, adx=max(line, needed)))
-    assert told.effects(Submit) or told.noted(EntryRefused)
+    assert told.effects(Submit) or told.noted(OrderRefused)
 
 
 def test_no_signal_without_movement_trend_or_a_young_cross():

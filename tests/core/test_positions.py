@@ -19,6 +19,7 @@ from tests.given import (
     go,
     in_position,
     measured,
+    read_through,
     reconciled,
     reported,
     stop_seen,
@@ -130,7 +131,7 @@ def test_another_stop_at_the_venue_is_not_ours():
 def test_a_stranger_is_taken_over_and_protected_2_percent_away(qty, stop):
     world = a_world()
     row = VenuePosition(BTC, qty, D(100))
-    told = go(world, reconciled(world, positions=(row,)))
+    told = read_through(world, positions=(row,))
     assert told.world.state("position", BTC) == "OPEN"
     told = go(told.world, ticked(told.world, 2))
     assert told.effects(Protect)[0].stop == stop
@@ -139,14 +140,14 @@ def test_a_stranger_is_taken_over_and_protected_2_percent_away(qty, stop):
 def test_a_strangers_own_stop_is_kept():
     world = a_world()
     row = VenuePosition(BTC, D(5), D(100), D(91), D(120))
-    world = go(world, reconciled(world, positions=(row,))).world
+    world = read_through(world, positions=(row,)).world
     assert (world.positions[BTC].stop, world.positions[BTC].take) == (D(91), D(120))
     assert not go(world, ticked(world, 5)).effects(Protect)
 
 
 def test_what_the_venue_no_longer_has_is_flat():
     world = in_position(a_world())
-    told = go(world, reconciled(world, 100_000))
+    told = read_through(world, 100_000)
     assert told.world.positions[BTC].qty == 0
     assert told.reason("position") == "closed by seen at the venue"
 
@@ -176,7 +177,7 @@ def test_old_news_of_a_closed_position_is_no_position():
 
 def test_a_symbol_that_is_no_longer_listed_is_still_protected():
     world = a_world()
-    world = go(world, reconciled(world, positions=(VenuePosition(BTC, D(5), D(100)),))).world
+    world = read_through(world, positions=(VenuePosition(BTC, D(5), D(100)),)).world
     relisted = go(world, connected(world.at, (ETH,))).world
     assert go(relisted, ticked(relisted, 5)).effects(Protect)
 

@@ -18,7 +18,7 @@ from tests.given import (
     entering,
     go,
     in_position,
-    reconciled,
+    read_through,
     reported,
     stop_seen,
     ticked,
@@ -55,7 +55,7 @@ def adopted(mark, qty=5, base=None):
     world = base or a_world()
     world = go(world, ticked(world, 1, BTCUSDT=mark)).world
     row = VenuePosition(BTC, D(qty), D(100))
-    return go(world, reconciled(world, positions=(row,))).world
+    return read_through(world, positions=(row,)).world
 
 
 def pending(world, kind):
@@ -176,7 +176,7 @@ def test_a_rejected_exit_has_the_account_read_once():
 
 def test_an_account_that_turns_out_empty_ends_the_exits():
     world, _ = rejecting(flattening(), 20, 0.1)
-    world = go(world, reconciled(world)).world
+    world = read_through(world).world
     assert world.state("position", BTC) == "FLAT"
     assert not [e for e in rejecting(world, 50, 1)[1] if isinstance(e, Submit)]
 

@@ -4,28 +4,32 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from bot.core.effects import Submit
 from bot.core.events import NotSent, Undelivered
 from bot.core.turn import Dispatch
-from bot.core.values import Side
 from bot.edge.files import Halt
 from bot.engine.gate import Gate
 from bot.engine.latch import Latch
-from tests.given import BTC, ETH, D, a_world, commanded, go, ticked
+from tests.given import BTC, ETH, a_world, commanded, entering, go, in_position, ticked
 
-ENTRY = Submit(
-    order="o", symbol=BTC, side=Side.BUY, qty=D(1), reduce_only=False, stop=D(98), expires_at=1_000
-)
-EXIT = Submit(order="o", symbol=BTC, side=Side.SELL, qty=D(1), reduce_only=True)
+
+def decided():
+    """Return a world with an exit in ETH and an entry in BTC on their way, and both orders."""
+    world = in_position(a_world((BTC, ETH)), ETH)
+    leaving = go(world, commanded(world, "flatten", symbol=ETH))
+    coming = entering(leaving.world)
+    return coming.world, coming.effects(Submit)[-1], leaving.effects(Submit)[-1]
 
 
 class Ground:
     """A gate and what it looks at; the venue is a clock and nothing that could send."""
 
-    def __init__(self, folder, world):
+    def __init__(self, folder):
         self.clock = SimpleNamespace(now=lambda: self.now)
-        self.now, self.world = 1_000, world
+        self.world, self.entry, self.exit = decided()
+        self.now = self.world.at
         self.halt, self.latch = Halt(folder / "HALT"), Latch()
         self.halt.create()
         venue = SimpleNamespace(clock=self.clock)
@@ -38,15 +42,15 @@ class Ground:
 
 @pytest.fixture
 def ground(tmp_path):
-    return Ground(tmp_path, a_world((BTC, ETH)))
+    return Ground(tmp_path)
 
 
 def test_what_nothing_forbids_may_leave(ground):
-    assert ground.gate.why_not(ENTRY) is None
+    assert ground.gate.why_not(ground.entry) is None
 
 
 def expired(ground):
-    ground.now = 2_500
+    ground.now = ground.entry.expires_at + 1_500
     return "its time was over 1.5 s ago"
 
 
@@ -67,27 +71,27 @@ def latched(ground):
 
 def held(ground):
     ground.tell("hold", reason="news")
-    return "hold account is HELD: ana: news"
+    return "permission: hold account is HELD: ana: news"
 
 
 def symbol_held(ground):
     ground.tell("hold", symbol=BTC)
-    return f"hold {BTC} is HELD"
+    return f"permission: hold {BTC} is HELD"
 
 
 def killed(ground):
     ground.tell("kill")
-    return "kill account is LATCHED"
+    return "permission: kill account is TRIPPED"
 
 
 def stopping(ground):
     ground.world = go(ground.world, commanded(ground.world, "stop")).world
-    return "process account is DRAINING"
+    return "permission: process account is DRAINING"
 
 
 def gapped(ground):
     ground.world = go(ground.world, ticked(ground.world, 300)).world
-    return f"feed {BTC} is GAPPED"
+    return f"permission: feed {BTC} is GAPPED"
 
 
 FORBIDDING = [expired, halted, halt_gone, latched, held, symbol_held, killed, stopping, gapped]
@@ -96,33 +100,43 @@ FORBIDDING = [expired, halted, halt_gone, latched, held, symbol_held, killed, st
 @pytest.mark.parametrize("forbid", FORBIDDING, ids=lambda f: f.__name__)
 def test_an_entry_is_refused_with_the_reason(ground, forbid):
     why = forbid(ground)
-    assert ground.gate.why_not(ENTRY).startswith(why)
+    assert ground.gate.why_not(ground.entry).startswith(why)
 
 
 @pytest.mark.parametrize("forbid", FORBIDDING, ids=lambda f: f.__name__)
 def test_an_exit_is_never_refused(ground, forbid):
     forbid(ground)
-    assert ground.gate.why_not(EXIT) is None
+    assert ground.gate.why_not(ground.exit) is None
 
 
 def test_everything_at_once_does_not_stop_an_exit(ground):
     for forbid in FORBIDDING:
         forbid(ground)
-    assert ground.gate.why_not(EXIT) is None
+    assert ground.gate.why_not(ground.exit) is None
 
 
 def test_reduced_size_may_leave(ground):
     ground.tell("reduce")
-    assert ground.gate.why_not(ENTRY) is None
+    assert ground.gate.why_not(ground.entry) is None
 
 
 def test_a_refused_entry_never_reaches_the_venue_and_is_told_as_not_sent(ground):
     why = latched(ground)
-    outcome = asyncio.run(ground.gate.send(Dispatch("7-0", ENTRY)))
+    outcome = asyncio.run(ground.gate.send(Dispatch("7-0", ground.entry)))
     assert outcome == [
-        NotSent(at=1_000, order="o", reason=why),
-        Undelivered(at=1_000, effect="7-0", reason=why, final=True),
+        NotSent(at=ground.now, order=ground.entry.order, reason=why),
+        Undelivered(at=ground.now, effect="7-0", reason=why, final=True),
     ]
+
+
+def test_no_order_leaves_without_a_decision_or_beyond_it(ground):
+    for order in (ground.entry, ground.exit):
+        unknown = replace(order, order="nobody-1-1-0")
+        assert "ledger: no decision stands behind nobody" in ground.gate.why_not(unknown)
+        more = replace(order, qty=order.qty + 1)
+        assert "exceed" in ground.gate.why_not(more)
+        other = replace(order, side=order.side.opposite)
+        assert "was decided on as" in ground.gate.why_not(other)
 
 
 def test_the_latch_keeps_its_first_reason_and_only_lowers():

@@ -32,6 +32,7 @@ from tests.given import (
 )
 
 ORDER, RUN, EFFECT, NAME = "abc123-1-7-0", "run-1", "7-1", "risk.base_size"
+VENUE_ID = "v9"
 KEYS = {
     "order": ORDER,
     "run": RUN,
@@ -39,12 +40,16 @@ KEYS = {
     "parameter": NAME,
     "feed": BTC,
     "position": BTC,
+    "external": VENUE_ID,
 }
 KINDS: tuple[type, ...] = (
     *get_args(events.Journaled),
     events.Reviewed,
     events.Intended,
     events.Emitted,
+    events.Compared,
+    events.Limited,
+    events.DoubtAged,
 )
 
 
@@ -83,6 +88,8 @@ def worlds() -> list[World]:
         but(busy, feeds={BTC: refused}),
         but(flat, deliveries={EFFECT: notify}, runs={RUN: but(run, verb="hold")}),
         but(flat, deliveries={EFFECT: protect}, runs={RUN: but(run, verb="release")}),
+        but(flat, foreign={}, guard_before="NORMAL"),
+        but(flat, guard_before="REDUCED"),
     ]
 
 
@@ -92,7 +99,7 @@ def standing_in(world: World, machine: str, state: str) -> World:
 
 
 def with_everything(base: World) -> World:
-    order = Order(ORDER, BTC, Side.BUY, D(20), True, base.at, base.at, mark=100.0)
+    order = Order(ORDER, BTC, Side.BUY, D(20), True, base.at, base.at, price=D(100))
     position = Position(BTC, D(20), D(100), stop=D(98), take=D(103), opened_at=base.at)
     submit = Submit(
         order=ORDER,
@@ -109,6 +116,8 @@ def with_everything(base: World) -> World:
         positions={BTC: position},
         deliveries={EFFECT: Delivery(submit)},
         runs={RUN: run},
+        foreign={VENUE_ID: a_row("manual", OrderStatus.OPEN, venue_id=VENUE_ID)},
+        troubles=9,
         parameters={NAME: Override(0.01, base.at + 60_000, "ana")},
     )
 
@@ -127,6 +136,14 @@ def _of_process_and_market(world: World) -> list[Any]:
         connected(at),
         reconciled(at),
         reconciled(at, positions=(found,)),
+        *(
+            events.Compared(at=at, depth=depth, differs=why)
+            for depth in ("light", "full", "day")
+            for why in ("", "wallet 1, ledger 2 (-1)")
+        ),
+        events.VenueTroubled(at=at, kind="maintenance", reason="10016"),
+        events.VenueTroubled(at=at, kind="unreachable", reason="reset"),
+        events.VenueAnswered(at=at, after="maintenance"),
         events.StopAsked(at=at, cause="SIGTERM"),
         events.Poisoned(at=at, kind="Filled", body="{}", error="E"),
         events.Restored(
@@ -197,6 +214,8 @@ def _of_people_and_disk(world: World) -> list[Any]:
         *(but(checked, free_mb=mb) for mb in (10, 130, 500)),
         *(but(checked, fault=text) for text in ("disk is full", "readonly", "malformed", "locked")),
         events.Latched(at=at, reason="r"),
+        events.Limited(at=at, control="re-entry", reason="r"),
+        *(events.DoubtAged(at=at, age=age, order=ORDER) for age in (0, 3_000, 20_000)),
         events.Halted(at=at, who="w", reason="r"),
         events.Panicked(at=at, lines=('{"who":"boot","detail":"protect-only: r"}',)),
         events.Panicked(at=at, lines=("cancelled",)),

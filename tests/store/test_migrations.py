@@ -59,10 +59,10 @@ def test_a_newer_database_is_refused():
 
 
 def test_a_migration_that_comes_before_one_that_ran_is_refused(monkeypatch):
-    connection = open_memory()
+    connection, known = open_memory(), migrations.names()
     migrate(connection, 1)
-    monkeypatch.setattr(migrations, "names", lambda: ["m0000_early", "m0001_spine"])
-    with pytest.raises(SchemaMismatch, match="m0000_early comes before m0001_spine"):
+    monkeypatch.setattr(migrations, "names", lambda: ["m0000_early", *known])
+    with pytest.raises(SchemaMismatch, match=f"m0000_early comes before {known[-1]}"):
         pending(connection)
 
 

@@ -1,0 +1,156 @@
+"""Reconciliation: whether the bot's ledger is the venue's. CLEAN DRIFT RESOLVING MISMATCH.
+
+A light reading every minute, a full one every quarter of an hour, one of the whole day at its end.
+Invariants: a difference is read anew, each time deeper, before the venue's numbers are taken over;
+every comparison is a row; no entry while a difference stands; one that stays holds the account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from bot.core.asking import account_question, pending
+from bot.core.effects import Effect, Notify, Reconcile
+from bot.core.events import Compared, Limited, Reconciled, Started, Ticked
+from bot.core.facts import AccountCompared, CashMoved
+from bot.core.holds import HOLD
+from bot.core.machine import BORN, Level, Row, Table, always
+from bot.core.values import ZERO, CashMove
+from bot.core.world import ACCOUNT, DAY_MS
+
+if TYPE_CHECKING:
+    from bot.core.turn import Turn
+    from bot.core.world import World
+
+CENT = Decimal("0.01")
+MOVES_REMEMBERED = 500
+
+
+class ReconciliationState(StrEnum):
+    """Whether the two ledgers agree."""
+
+    CLEAN = "CLEAN"
+    DRIFT = "DRIFT"
+    RESOLVING = "RESOLVING"
+    MISMATCH = "MISMATCH"
+
+
+CLEAN, DRIFT, RESOLVING, MISMATCH = ReconciliationState
+
+
+def equal(world: World, event: Compared, key: str) -> str | None:
+    """Wallet and positions agree."""
+    return None if event.differs else f"{event.depth} reading agrees"
+
+
+def differs(world: World, event: Compared, key: str) -> str | None:
+    """Wallet or positions differ."""
+    return event.differs or None
+
+
+def still(world: World, event: Compared, key: str) -> str | None:
+    """They differ after a deeper reading as well."""
+    return event.differs if event.differs and event.depth != "light" else None
+
+
+def whole_day(world: World, event: Compared, key: str) -> str | None:
+    """They differ after everything of the day was read: the venue's numbers are taken over."""
+    return event.differs if event.differs and event.depth == "day" else None
+
+
+def read_full(world: World, event: Compared, key: str) -> Iterator[Effect]:
+    """Read the executions and cash moves of the last hours anew."""
+    yield account_question(world, "full")
+
+
+def read_day(world: World, event: Compared, key: str) -> Iterator[Effect]:
+    """Read everything of the day anew."""
+    yield account_question(world, "day")
+
+
+def alarm(world: World, event: Compared, key: str) -> Iterator[Effect]:
+    """Call people."""
+    yield Notify(severity="critical", text=f"the ledger is not the venue's: {event.differs}")
+
+
+# fmt: off
+RECONCILIATION = Table("reconciliation", ReconciliationState, (
+    #   from                         on        when                   to         then
+    Row(BORN,                        Started,  always("first start"), CLEAN),
+    Row((DRIFT, RESOLVING, MISMATCH), Compared, equal,                CLEAN),
+    Row(CLEAN,                       Compared, differs,               DRIFT,     (read_full,)),
+    Row(DRIFT,                       Compared, still,                 RESOLVING, (read_day,)),
+    Row(RESOLVING,                   Compared, whole_day,             MISMATCH,  (alarm,)),
+), key=ACCOUNT, lowers={s: Level.REDUCE_ONLY for s in ReconciliationState if s is not CLEAN})
+# fmt: on
+
+
+def book(turn: Turn, move: CashMove) -> None:
+    """Book cash that came or went without an execution, once."""
+    world = turn.world
+    if move.move in world.moves or move.at < world.account.began_at:
+        return
+    cash = world.account.cash + move.change
+    turn.set(
+        account=replace(world.account, cash=cash),
+        moves=(*world.moves[-MOVES_REMEMBERED:], move.move),
+    )
+    turn.note(CashMoved(move))
+
+
+def compare(turn: Turn, event: Reconciled) -> bool:
+    """Compare wallet and positions; return whether the venue's numbers are to be taken over now."""
+    world = turn.world
+    known = world.account.peak != ZERO
+    why = "; ".join(difference(world, event)) if known else ""
+    turn.note(
+        AccountCompared(
+            event.depth,
+            event.wallet,
+            world.account.cash if known else event.wallet,
+            len(event.positions),
+            len(event.fills),
+            len(event.moves),
+            why,
+        )
+    )
+    compared = Compared(at=world.at, depth=event.depth, differs=why)
+    step = turn.fire(RECONCILIATION, compared)
+    if step is not None and step.dest == MISMATCH:
+        turn.fire(HOLD, Limited(at=world.at, control="reconciliation", reason=why))
+    return turn.world.state("reconciliation") in (CLEAN, MISMATCH)
+
+
+def difference(world: World, event: Reconciled) -> Iterator[str]:
+    """Yield what differs: the wallet by a cent or more, a position by anything."""
+    off = event.wallet - world.account.cash
+    if not abs(off) < CENT:
+        yield f"wallet {event.wallet:f}, ledger {world.account.cash:f} ({off:+f})"
+    there = {p.symbol: p.qty for p in event.positions}
+    for symbol, position in world.positions.items():
+        if there.get(symbol, ZERO) != position.qty:
+            yield f"{symbol} {there.get(symbol, ZERO):f}, ledger {position.qty:f}"
+    for symbol in sorted(set(there) - set(world.positions)):
+        yield f"{symbol} {there[symbol]:f} is not traded here"
+
+
+def due(turn: Turn, event: Ticked) -> None:
+    """Compare the account with the venue from time to time; at the day's end, all of the day."""
+    world, account = turn.world, turn.world.account
+    if world.state("process") != "RUNNING" or pending(world, Reconcile):
+        return
+    limits = world.settings.orders
+    if account.compared_day and world.at // DAY_MS > account.compared_day:
+        turn.set(account=replace(account, compared_day=world.at // DAY_MS))
+        turn.emit(account_question(world, "day"))
+    elif world.at >= account.full_at + world.real_ms(limits.reconcile_full_real_seconds):
+        turn.set(account=replace(account, full_at=world.at, reconciled_at=world.at))
+        turn.emit(account_question(world, "full"))
+    elif world.at >= account.reconciled_at + world.real_ms(limits.reconcile_real_seconds):
+        turn.set(account=replace(account, reconciled_at=world.at))
+        turn.emit(account_question(world))

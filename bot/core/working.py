@@ -1,0 +1,71 @@
+"""Working an entry: it rests a moment at its limit, follows the market, and is cancelled when its time is over.
+
+Invariants: an entry never rests for longer than its time; it never follows further than the
+pre-trade controls allow; what may no longer be entered is cancelled at once.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from bot.core import controls, orders
+from bot.core.asking import pending
+from bot.core.controls import Asked
+from bot.core.effects import Amend, Cancel
+from bot.core.entries import limit_price
+from bot.core.events import Ticked
+from bot.core.facts import OrderRefused
+from bot.core.machine import Level
+from bot.core.permission import lowered
+
+if TYPE_CHECKING:
+    from bot.core.turn import Turn
+    from bot.core.world import Order, World
+
+
+def tick(turn: Turn, event: Ticked) -> None:
+    """See to every entry that rests at the venue."""
+    for order in list(turn.world.orders.values()):
+        if order.entry and not order.ended and _rests(turn.world, order):
+            _work(turn, order)
+
+
+def _rests(world: World, order: Order) -> bool:
+    return world.state("order", order.order) in (orders.OPEN, orders.PARTIAL)
+
+
+def _work(turn: Turn, order: Order) -> None:
+    world = turn.world
+    waits = {e.order for e in pending(world, Amend)} | {e.order for e in pending(world, Cancel)}
+    if order.order in waits:
+        return
+    forbidden = any(level < Level.REDUCED for level, _ in lowered(world, order.symbol))
+    rested = world.at - order.worked_at >= world.real_ms(world.settings.orders.rest_real_seconds)
+    if not forbidden and not rested:
+        return
+    price = limit_price(world, order.symbol, order.side)
+    moves_left = order.moves < world.settings.orders.moves_max
+    if forbidden or not moves_left or price == order.price or not _may_follow(turn, order, price):
+        turn.put("orders", order.order, replace(order, worked_at=world.at))
+        orders.cancel(turn, order)
+        return
+    turn.put("orders", order.order, replace(order, worked_at=world.at, moves=order.moves + 1))
+    ttl = world.real_ms(world.settings.orders.rest_real_seconds)
+    amend = Amend(order=order.order, symbol=order.symbol, price=price, expires_at=world.at + ttl)
+    turn.emit(amend)
+
+
+def asked(order: Order, price: Decimal | None) -> Asked:
+    """Return what of an order is still to be filled, at a price."""
+    left = order.qty - order.booked
+    return Asked(order.symbol, order.side, left, price, not order.entry, order.order)
+
+
+def _may_follow(turn: Turn, order: Order, price: Decimal) -> bool:
+    denials = controls.denials(turn.world, asked(order, price))
+    for denial in denials:
+        turn.note(OrderRefused(order.symbol, order.side, denial.control, denial.reason))
+    return not denials

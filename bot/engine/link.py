@@ -1,0 +1,87 @@
+"""The link: reaches the venue, however long that takes, and keeps its streams up.
+
+Before that it sees that the key may trade there, and on the account that was meant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from bot.config.sections import Config
+from bot.core.events import Event, VenueAnswered, VenueConnected, VenueTroubled
+from bot.core.values import Instrument
+from bot.edge.venues.bybit import Bybit
+from bot.edge.venues.keys import why_not_trade
+from bot.edge.venues.stream import private_stream, public_stream
+from bot.edge.venues.trouble import VenueAnswer, VenueTrouble
+from bot.engine.venue import Venue
+from bot.engine.watch import Watch
+from bot.errors import BotError
+
+AGAIN_SECONDS = 1.0
+
+
+async def keep(
+    venue: Bybit,
+    where: Venue,
+    config: Config,
+    watch: Watch,
+    *,
+    say: Callable[[str], None],
+    refused: Callable[[str], None],
+) -> None:
+    """Connect, then run the streams until cancelled. ``refused`` is told why it may not trade."""
+    instruments = await _reach(venue, config, watch, say=say, refused=refused)
+    if instruments is None:
+        return
+    symbols = [i.symbol for i in instruments]
+    missing = sorted(set(config.settings.market.symbols) - set(symbols))
+    if missing:
+        say(f"the venue does not trade {', '.join(missing)}: left out")
+    connected = VenueConnected(
+        at=venue.clock.now(),
+        rate=venue.clock.rate,
+        source=where.source,
+        instruments=instruments,
+    )
+    watch.post(connected)
+    public = venue
+    if where.ws_public_url != where.ws_url:
+        public = Bybit(
+            where.rest_url, where.ws_public_url, where.key, where.secret, clock=venue.clock
+        )
+    async with asyncio.TaskGroup() as streams:
+        streams.create_task(public_stream(public, symbols, watch.marks, watch.post).run())
+        streams.create_task(private_stream(venue, symbols, watch.post).run())
+
+
+async def _reach(
+    venue: Bybit,
+    config: Config,
+    watch: Watch,
+    *,
+    say: Callable[[str], None],
+    refused: Callable[[str], None],
+) -> tuple[Instrument, ...] | None:
+    """Return what may be traded once the venue answers; None if this key may not trade."""
+    while True:
+        try:
+            await watch.follow_clock()
+            why_not = await why_not_trade(venue, config.venue)
+            if why_not:
+                refused("; ".join(why_not))
+                return None
+            found = await venue.instruments(config.settings.market.symbols)
+        except BotError as error:
+            say(f"the venue does not answer: {error}")
+            await asyncio.sleep(AGAIN_SECONDS)
+        else:
+            return found[: config.settings.market.symbols_max]
+
+
+def heard(told: VenueTrouble | VenueAnswer, at: int) -> Event:
+    """Return what the venue's trouble, or its end, is as an event."""
+    if isinstance(told, VenueAnswer):
+        return VenueAnswered(at=at, after=", ".join(told.after))
+    return VenueTroubled(at=at, kind=told.kind, reason=told.reason[:300], retry_at=told.retry_at)
