@@ -77,7 +77,8 @@ async def panic(
     if end_pid is not None:
         await _step(log, "end process", lambda: _end_process(end_pid))
     await _step(log, "reach venue", lambda: _reach(venue))
-    await _step(log, "cancel entries", lambda: _cancel_entries(venue))
+    met: set[str] = set()
+    await _step(log, "cancel entries", lambda: _cancel_entries(venue, met))
     if flatten:
         await _step(log, "flatten", lambda: _flatten(venue))
     await _step(log, "verify stops", lambda: _verify_stops(venue, stop_distance))
@@ -150,15 +151,19 @@ async def _reach(venue: Bybit) -> str:
     return f"market time {venue.clock.now()}, rate {venue.clock.rate:g}"
 
 
-async def _cancel_entries(venue: Bybit) -> str:
-    """Cancel what may still open a position; stops and targets stay. Done when none is open."""
+async def _cancel_entries(venue: Bybit, met: set[str]) -> str:
+    """Cancel what may still open a position; stops and targets stay. Done when none is open.
+
+    ``met`` keeps the orders that any attempt found: the one that verifies finds none.
+    """
     before = await venue.open_orders()
+    met |= {row.venue_id for row in before}
     if before:
         await _whatever_came_of(venue.cancel_entries())
         left = await venue.open_orders()
         if left:
             raise Retryable(f"still open: {', '.join(row.order or row.venue_id for row in left)}")
-    return f"{len(before)} cancelled, none open"
+    return f"{len(met)} cancelled, none open"
 
 
 async def _whatever_came_of(change: Awaitable[None]) -> None:

@@ -6,23 +6,21 @@ import asyncio
 import ipaddress
 import json
 import os
+import signal
 import sys
-import time
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import click
 import msgspec
+from aiohttp import web
 
-from exchange.auth import Keys
-from exchange.book import Book
-from exchange.errors import BadStart, Refused
-from exchange.market import Depth
+from exchange.assembly import open_exchange
+from exchange.clock import wall_ms
+from exchange.errors import BadStart
+from exchange.fees import TIERS
 from exchange.options import Options
-from exchange.server import Server
-from exchange.sources import Source, open_source
-from exchange.venue import Settings, Venue
+from exchange.sources import Source
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 
@@ -83,6 +81,13 @@ def _iso(context: click.Context, option: click.Parameter, value: str | None) -> 
 @click.option("--live-stream", default="wss://stream.bybit.com", help="Stream address for --live.")
 @click.option("--key", default="paperkey", help="API key to accept.")
 @click.option("--secret", default="papersecret", help="Its secret.")
+@click.option(
+    "--api-key",
+    multiple=True,
+    help="One more key, or other rights for the first, as JSON: key, secret, and as needed trade,"
+    " withdraw, read_only, expires_ms (market), ips; repeatable.",
+)
+@click.option("--dcp/--no-dcp", help="Whether the account may use disconnect protection.")
 @click.option("--wallet", default="100000", help="USDT in a new book.")
 @click.option("--spread-bps", default=1.0, type=click.FloatRange(0, 1000), help="Ask above bid.")
 @click.option(
@@ -92,6 +97,11 @@ def _iso(context: click.Context, option: click.Parameter, value: str | None) -> 
     help="Deepest level's extra.",
 )
 @click.option("--liquidity", default=200_000.0, type=_POSITIVE, help="USDT a side in each second.")
+@click.option(
+    "--fee-tier",
+    type=click.Choice([tier.name for tier in TIERS]),
+    help="Tier to pay by, instead of the one that 30 days of volume open.",
+)
 @click.option("--no-rate-limit", is_flag=True, help="Never answer 10006 or 403.")
 @click.option(
     "--idle-exit",
@@ -117,47 +127,19 @@ def main(**flags: object) -> None:
 
 
 async def serve(options: Options) -> None:
-    """Builds the venue from the flags and serves it until it is told to stop."""
-    book = Book(options.book)
-    source = await open_source(options, book)
-    venue = Venue(source.clock, source.path, source.catalogue, book, _settings(options))
-    for text in options.fault:
-        _arm(venue, text)
-    server = Server(venue)
-    await source.begin()
+    """Serves until SIGTERM, SIGINT, POST /control/stop, or --idle-exit."""
+    exchange = await open_exchange(options)
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, exchange.server.stopping.set)
     try:
-        await server.run(
-            options.host,
-            options.port,
-            lambda port: _announce(options, source, port),
-            options.idle_exit,
+        port = await exchange.start(
+            lambda runner: web.TCPSite(runner, options.host, options.port), options.idle_exit
         )
+        _announce(options, exchange.source, int(port or 0))
+        await exchange.finished()
     finally:
-        await source.end()
-        venue.settle(clean=True)
-        book.close()
-
-
-def _settings(options: Options) -> Settings:
-    try:
-        deposit = Decimal(options.wallet)
-    except ArithmeticError:
-        deposit = Decimal("NaN")
-    if not (deposit.is_finite() and deposit >= 0):
-        raise BadStart(f"--wallet: expected an amount of USDT, found {options.wallet!r}")
-    return Settings(
-        keys=Keys(options.key, options.secret),
-        deposit=deposit,
-        depth=Depth(options.spread_bps, options.impact_bps, options.liquidity),
-        rate_limit=not options.no_rate_limit,
-    )
-
-
-def _arm(venue: Venue, text: str) -> None:
-    try:
-        venue.faults.arm(msgspec.json.decode(text))
-    except (Refused, msgspec.MsgspecError) as error:
-        raise BadStart(f"--fault {text}: {error}") from None
+        await exchange.stop()
 
 
 def _announce(options: Options, source: Source, port: int) -> None:
@@ -170,7 +152,7 @@ def _announce(options: Options, source: Source, port: int) -> None:
             "speed": options.speed,
             "symbols": list(source.catalogue.symbols),
             "market_ms": source.clock.now_ms(),
-            "real_ms": int(time.time() * 1000),
+            "real_ms": wall_ms(),
         }
     )
     if options.port_file:

@@ -17,11 +17,18 @@ and, where they apply, orderId, orderLinkId, category, symbol, side, orderType, 
     fill       one execution; execId, fee, feeCurrency, isMaker, stopOrderType, pnl
     stop       take-profit or stop-loss changed; stopOrderType, triggerPrice ("0" = removed)
     leverage   leverage changed; leverage
+    funding    funding was paid or received; execId, rate, fee (positive was paid), price (mark)
+    liquidation  margin was short and positions were taken over; balance, maintenance
+    adl        a position was reduced by auto-deleveraging; qty, price
+    transfer   money came from outside or left; coin, amount (negative left), reason
     fault      a requested fault was injected; fault, where, seed
     control    a control request was carried out; what
 
 A line is committed in the book with what it tells, then appended to the file; lines that a killed
 process did not get to write are written at the next start.
+
+The book forgets what Bybit forgets (`forget`): orders that ended without a fill after a day, and
+executions, closed positions, and transactions after two years. An orderLinkId is never forgotten.
 """
 
 from __future__ import annotations
@@ -29,34 +36,46 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from exchange.errors import BadStart
 from exchange.orders import Order
 
+_VERSION = 2  # of the schema; a book of another version is refused
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS orders (
     n INTEGER PRIMARY KEY, order_id TEXT NOT NULL UNIQUE, link_id TEXT UNIQUE,
     category TEXT NOT NULL, symbol TEXT NOT NULL, status TEXT NOT NULL, is_open INTEGER NOT NULL,
-    is_stop INTEGER NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
-    body BLOB NOT NULL);
+    is_stop INTEGER NOT NULL, has_fills INTEGER NOT NULL, created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS orders_open ON orders (n) WHERE is_open;
 CREATE INDEX IF NOT EXISTS orders_updated ON orders (category, updated_ms);
+CREATE INDEX IF NOT EXISTS orders_unfilled ON orders (updated_ms)
+    WHERE NOT is_open AND NOT has_fills;
+CREATE TABLE IF NOT EXISTS used_links (link_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS executions (
     n INTEGER PRIMARY KEY, exec_id TEXT NOT NULL UNIQUE, order_id TEXT NOT NULL,
-    link_id TEXT NOT NULL, category TEXT NOT NULL, symbol TEXT NOT NULL, at_ms INTEGER NOT NULL,
-    body BLOB NOT NULL);
+    link_id TEXT NOT NULL, category TEXT NOT NULL, symbol TEXT NOT NULL, exec_type TEXT NOT NULL,
+    at_ms INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS executions_order ON executions (order_id);
-CREATE INDEX IF NOT EXISTS executions_time ON executions (category, at_ms);
+CREATE INDEX IF NOT EXISTS executions_time ON executions (at_ms);
 CREATE TABLE IF NOT EXISTS closed (
     n INTEGER PRIMARY KEY, order_id TEXT NOT NULL UNIQUE, symbol TEXT NOT NULL,
     at_ms INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS log (n INTEGER PRIMARY KEY, line BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS closed_time ON closed (at_ms);
+CREATE TABLE IF NOT EXISTS transactions (
+    n INTEGER PRIMARY KEY, category TEXT NOT NULL, currency TEXT NOT NULL, symbol TEXT NOT NULL,
+    type TEXT NOT NULL, at_ms INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS transactions_time ON transactions (at_ms);
+CREATE TABLE IF NOT EXISTS log (slot INTEGER PRIMARY KEY, lines BLOB NOT NULL);
 """
+_UNFILLED_MS = 24 * 3_600_000
+_HISTORY_MS = 730 * 24 * 3_600_000
 Row = dict[str, Any]
+Table = Literal["executions", "closed", "transactions"]
 
 
 class Book:
@@ -67,19 +86,34 @@ class Book:
         self.log_path = path.with_name(path.name + ".log")
         try:
             self._db = sqlite3.connect(path, timeout=0.5, isolation_level=None)
-            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+            self._open()
         except sqlite3.Error as error:
             raise BadStart(
                 f"--book: expected a book of this exchange that no other process holds at {path}, "
                 f"found: {error}"
             ) from None
+        self._stored: dict[str, bytes] = {}  # what `state` holds, as far as it was put
         self._log = _LogFile(self.log_path)
+        self._lines: list[tuple[int, bytes]] = []  # not yet in the log file
+        self._firm = 0  # how many of them are committed
+        for (lines,) in self._db.execute("SELECT lines FROM log"):
+            self._lines = [(msgspec.json.decode(line)["n"], line) for line in lines.splitlines()]
+        self._firm = len(self._lines)
+        self._deliver()
         self._n = self._log.last_n
         self._db.execute("BEGIN IMMEDIATE")
-        self._deliver_log()
+        self._clean = self._db.total_changes
+
+    def _open(self) -> None:
+        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        # The book outlives this process, not a power cut: the operating system has every commit.
+        self._db.execute("PRAGMA synchronous=OFF")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        tables = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if tables and version != _VERSION:
+            raise BadStart(f"--book: expected version {_VERSION} at {self.path}, found {version}")
+        self._db.executescript(f"{_SCHEMA}PRAGMA user_version = {_VERSION};")
 
     def get(self, key: str) -> Any:
         """A remembered value, or None."""
@@ -88,27 +122,38 @@ class Book:
 
     def put(self, key: str, value: Any) -> None:
         """Remembers a value that JSON can hold."""
-        self._db.execute("REPLACE INTO state VALUES (?, ?)", (key, msgspec.json.encode(value)))
+        encoded = msgspec.json.encode(value)
+        if self._stored.get(key) != encoded:
+            self._db.execute("REPLACE INTO state VALUES (?, ?)", (key, encoded))
+            self._stored[key] = encoded
 
     def log(self, kind: str, market_ms: int, **fields: Any) -> None:
         """Adds a line to the log, to be written with the next commit."""
         self._n += 1
         line = {"n": self._n, "kind": kind, "market_ms": market_ms, **fields}
-        self._db.execute("INSERT INTO log VALUES (?, ?)", (self._n, msgspec.json.encode(line)))
+        self._lines.append((self._n, msgspec.json.encode(line)))
 
     def commit(self) -> None:
         """Makes everything since the last commit durable, then writes the log lines."""
+        if not self._lines and self._db.total_changes == self._clean:
+            return
+        if self._lines:
+            lines = b"\n".join(line for _, line in self._lines)
+            self._db.execute("REPLACE INTO log VALUES (1, ?)", (lines,))
         self._db.execute("COMMIT")
+        self._firm = len(self._lines)
+        self._deliver()
         self._db.execute("BEGIN IMMEDIATE")
-        if self._n > self._log.last_n:
-            self._deliver_log()
+        self._clean = self._db.total_changes
 
     def rollback(self) -> None:
         """Forgets everything since the last commit."""
         self._db.execute("ROLLBACK")
-        row = self._db.execute("SELECT max(n) FROM log").fetchone()
-        self._n = max(self._log.last_n, row[0] or 0)
+        del self._lines[self._firm :]
+        self._n = self._lines[-1][0] if self._lines else self._log.last_n
+        self._stored.clear()
         self._db.execute("BEGIN IMMEDIATE")
+        self._clean = self._db.total_changes
 
     def close(self) -> None:
         """Commits and closes the file."""
@@ -117,21 +162,33 @@ class Book:
         self._db.close()
         self._log.close()
 
-    def _deliver_log(self) -> None:
-        rows = self._db.execute("SELECT n, line FROM log ORDER BY n").fetchall()
-        if not rows:
-            return
-        self._log.append([(n, line) for n, line in rows if n > self._log.last_n])
-        self._n = max(self._n, self._log.last_n)
-        self._db.execute("DELETE FROM log WHERE n <= ?", (self._log.last_n,))
+    def _deliver(self) -> None:
+        """Writes the committed lines; one that a killed process had written is not repeated."""
+        self._log.append([row for row in self._lines[: self._firm] if row[0] > self._log.last_n])
+        del self._lines[: self._firm]
+        self._firm = 0
+
+    def forget(self, now_ms: int) -> None:
+        """Drops the rows that Bybit no longer tells at market time `now_ms`."""
+        gone = "NOT is_open AND NOT has_fills AND updated_ms < ?"
+        before = (now_ms - _UNFILLED_MS,)
+        self._db.execute(
+            "INSERT OR IGNORE INTO used_links SELECT link_id FROM orders"
+            f" WHERE {gone} AND link_id IS NOT NULL",
+            before,
+        )
+        self._db.execute(f"DELETE FROM orders WHERE {gone}", before)
+        for table in ("executions", "closed", "transactions"):
+            self._db.execute(f"DELETE FROM {table} WHERE at_ms < ?", (now_ms - _HISTORY_MS,))
 
     def save_order(self, order: Order) -> None:
         """Stores the order as it now is."""
         self._db.execute(
             "INSERT INTO orders (order_id, link_id, category, symbol, status, is_open, is_stop,"
-            " created_ms, updated_ms, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " has_fills, created_ms, updated_ms, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (order_id) DO UPDATE SET status = excluded.status,"
-            " is_open = excluded.is_open, updated_ms = excluded.updated_ms, body = excluded.body",
+            " is_open = excluded.is_open, has_fills = excluded.has_fills,"
+            " updated_ms = excluded.updated_ms, body = excluded.body",
             (
                 order.order_id,
                 order.link_id or None,
@@ -140,6 +197,7 @@ class Book:
                 order.status,
                 order.is_open,
                 order.is_stop,
+                bool(order.filled),
                 order.created_ms,
                 order.updated_ms,
                 msgspec.json.encode(order),
@@ -153,8 +211,12 @@ class Book:
 
     def link_used(self, link_id: str) -> bool:
         """True if any order ever had this orderLinkId."""
-        found = self._db.execute("SELECT 1 FROM orders WHERE link_id = ?", (link_id,)).fetchone()
-        return found is not None
+        found = self._db.execute(
+            "SELECT 1 FROM orders WHERE link_id = ?1"
+            " UNION ALL SELECT 1 FROM used_links WHERE link_id = ?1",
+            (link_id,),
+        )
+        return found.fetchone() is not None
 
     def orders(
         self, where: str, values: list[Any], limit: int, before: int
@@ -169,14 +231,15 @@ class Book:
     def save_execution(self, row: Row) -> None:
         """Stores one execution row."""
         self._db.execute(
-            "INSERT INTO executions (exec_id, order_id, link_id, category, symbol, at_ms, body)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO executions (exec_id, order_id, link_id, category, symbol, exec_type,"
+            " at_ms, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 row["execId"],
                 row["orderId"],
                 row["orderLinkId"],
                 row["category"],
                 row["symbol"],
+                row["execType"],
                 int(row["execTime"]),
                 msgspec.json.encode(row),
             ),
@@ -186,11 +249,7 @@ class Book:
         self, where: str, values: list[Any], limit: int, before: int
     ) -> list[tuple[int, Row]]:
         """Executions that `where` selects, newest first, with their numbers."""
-        rows = self._db.execute(
-            f"SELECT n, body FROM executions WHERE {where} AND n < ? ORDER BY n DESC LIMIT ?",
-            (*values, before, limit),
-        ).fetchall()
-        return [(n, msgspec.json.decode(body)) for n, body in rows]
+        return self.rows("executions", where, values, limit, before)
 
     def closed_of(self, order_id: str) -> Row | None:
         """What an order has closed so far, or None."""
@@ -214,8 +273,33 @@ class Book:
         self, where: str, values: list[Any], limit: int, before: int
     ) -> list[tuple[int, Row]]:
         """Closed parts of positions that `where` selects, newest first, with their numbers."""
+        return self.rows("closed", where, values, limit, before)
+
+    def last_number(self, table: Table) -> int:
+        """The number of the table's newest row, 0 if it has none."""
+        return int(self._db.execute(f"SELECT max(n) FROM {table}").fetchone()[0] or 0)
+
+    def save_transaction(self, row: Row) -> None:
+        """Stores one row of the transaction log."""
+        self._db.execute(
+            "INSERT INTO transactions (category, currency, symbol, type, at_ms, body)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                row["category"],
+                row["currency"],
+                row["symbol"],
+                row["type"],
+                int(row["transactionTime"]),
+                msgspec.json.encode(row),
+            ),
+        )
+
+    def rows(
+        self, table: Table, where: str, values: list[Any], limit: int, before: int
+    ) -> list[tuple[int, Row]]:
+        """Rows that `where` (SQL with ? marks) selects, newest first, with their numbers."""
         rows = self._db.execute(
-            f"SELECT n, body FROM closed WHERE {where} AND n < ? ORDER BY n DESC LIMIT ?",
+            f"SELECT n, body FROM {table} WHERE {where} AND n < ? ORDER BY n DESC LIMIT ?",
             (*values, before, limit),
         ).fetchall()
         return [(n, msgspec.json.decode(body)) for n, body in rows]

@@ -9,7 +9,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from exchange.auth import Key
+from exchange.decimals import parse
 from exchange.errors import Refused
+from exchange.faults import sentences
+from exchange.instruments import CATEGORIES
 from exchange.venue import Venue
 
 Body = dict[str, Any]
@@ -28,6 +32,9 @@ class Control:
             "jump": self.jump,
             "price": self.price,
             "skip_candle": self.skip_candle,
+            "key": self.key,
+            "fees": self.fees,
+            "funding": self.funding,
             "stop": self.stop,
         }
 
@@ -36,10 +43,14 @@ class Control:
         what = request.match_info["what"]
         if request.method == "GET" and what == "state":
             return web.json_response(self.state(), dumps=_dumps)
+        if request.method == "GET" and what == "faults":
+            return web.json_response(sentences(), dumps=_dumps)
         action = self._actions.get(what)
         if request.method != "POST" or action is None:
             names = ", ".join(f"POST {name}" for name in self._actions)
-            return _refusal(f"expected GET state, {names}, found {request.method} {what}", 404)
+            return _refusal(
+                f"expected GET state, GET faults, {names}, found {request.method} {what}", 404
+            )
         try:
             body = msgspec.json.decode(await request.read() or b"{}", type=Body)
             answer = self._venue.carry_out(lambda: self._act(what, action, body))
@@ -65,7 +76,7 @@ class Control:
             "positions": {s: str(p.size) for s, p in venue.account.positions.items() if p.size},
             "open_orders": list(venue.engine.orders),
             "faults": venue.faults.state(),
-            "skipped": sorted(venue.skipped),
+            "skipped": [row.symbol for row in venue.faults.state() if row.kind == "gap"],
         }
 
     def fault(self, body: Body) -> Body:
@@ -73,9 +84,8 @@ class Control:
         return {"fault": self._venue.faults.arm(body)}
 
     def clear(self, body: Body) -> Body:
-        """Disarms every fault and unskips every candle."""
+        """Disarms every fault and takes back what lasts."""
         self._venue.faults.clear()
-        self._venue.skipped.clear()
         return {}
 
     def jump(self, body: Body) -> Body:
@@ -98,7 +108,33 @@ class Control:
 
     def skip_candle(self, body: Body) -> Body:
         """Keeps the next closed candle of `symbol` from the streams; REST still has it."""
-        self._venue.skipped.add(self._symbol(body))
+        self._venue.faults.arm({"kind": "gap", "symbol": self._symbol(body)})
+        return {}
+
+    def key(self, body: Body) -> Body:
+        """Accepts an API key, or changes the rights of one (see `auth.Key` for its fields)."""
+        try:
+            self._venue.keys.put(msgspec.convert(body, Key))
+        except msgspec.ValidationError as error:
+            raise Refused(10001, f"expected a key, found: {error}") from None
+        return {}
+
+    def fees(self, body: Body) -> Body:
+        """Pins a fee `tier` ("VIP 3"; null: by volume), or `maker` and `taker` of a `category`."""
+        fees = self._venue.account.fees
+        if category := body.get("category"):
+            if category not in CATEGORIES:
+                raise Refused(10001, f"expected a category of this exchange, found {category!r}")
+            rates = parse(body.get("maker"), "maker"), parse(body.get("taker"), "taker")
+            fees.pin_rates(category, *rates)
+        else:
+            fees.pin(body.get("tier"))
+        return {"tier": fees.tier.name}
+
+    def funding(self, body: Body) -> Body:
+        """Pins the funding `rate` of `symbol` from now on; null draws it again."""
+        rate = None if body.get("rate") is None else parse(body["rate"], "rate")
+        self._venue.engine.clearing.funding.pin(self._symbol(body), rate)
         return {}
 
     def stop(self, body: Body) -> Body:

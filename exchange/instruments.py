@@ -1,4 +1,4 @@
-"""Names what is traded here: symbols with start prices, grids, limits, and fees."""
+"""Names what is traded here: symbols with start prices, grids, and limits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
-from exchange.errors import BadStart
+from exchange.errors import BadStart, Refused
 
 Category = Literal["spot", "linear"]
 Side = Literal["Buy", "Sell"]
@@ -27,10 +27,9 @@ class Instrument:
     tick: Decimal
     step: Decimal
     min_notional: Decimal
-    taker: Decimal
-    maker: Decimal
     max_leverage: Decimal
     volume_minute: float
+    funding_minutes: int = 480
 
     @property
     def base(self) -> str:
@@ -73,8 +72,6 @@ def _pair(symbol: str, row: tuple[float, str, str, str, str, float]) -> dict[Cat
         tick=Decimal(tick),
         step=Decimal(step),
         min_notional=Decimal(5),
-        taker=Decimal("0.00055"),
-        maker=Decimal("0.0002"),
         max_leverage=Decimal(100),
         volume_minute=turnover / price,
     )
@@ -83,8 +80,6 @@ def _pair(symbol: str, row: tuple[float, str, str, str, str, float]) -> dict[Cat
         category="spot",
         tick=Decimal(spot_tick),
         step=Decimal(spot_step),
-        taker=Decimal("0.001"),
-        maker=Decimal("0.001"),
     )
     return {"linear": linear, "spot": spot}
 
@@ -142,6 +137,14 @@ class Catalogue:
         """Replaces an instrument's price grid."""
         key = (category, symbol)
         self._rows[key] = replace(self._rows[key], tick=tick)
+
+    def set_funding(self, symbol: str, minutes: int) -> None:
+        """Replaces a linear symbol's funding interval: one, two, four, or eight hours."""
+        if minutes not in (60, 120, 240, 480):
+            raise Refused(10001, f"expected 60, 120, 240, or 480 minutes, found {minutes}")
+        self._rows["linear", symbol] = replace(
+            self._rows["linear", symbol], funding_minutes=minutes
+        )
 
     def set_step(self, category: Category, symbol: str, step: Decimal) -> None:
         """Replaces an instrument's quantity grid."""

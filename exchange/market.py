@@ -1,36 +1,22 @@
-"""Answers what the market shows now: prices, candles, quotes, and how much can be taken."""
+"""Answers what the market shows now: prices, candles, the book, and what was traded."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
 
 from exchange.clock import MarketClock
-from exchange.decimals import ceil_to, floor_to
-from exchange.instruments import Catalogue, Instrument, Side
+from exchange.decimals import ZERO, floor_to
+from exchange.depth import Depth, Level, draw_levels, draw_volumes
+from exchange.instruments import Catalogue, Category, Instrument, Side
 from exchange.paths import SECONDS_DAY, Floats, Path
 
-LEVELS = 5
 DAY_M = SECONDS_DAY // 60
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """How the market charges size: basis points of price, and USDT."""
-
-    spread_bps: float = 1.0  # best ask above best bid
-    impact_bps: float = 5.0  # the deepest level beyond the best price
-    liquidity: float = 200_000.0  # USDT that one side can take in one market second
-
-
-class Level(NamedTuple):
-    """One price level of the book."""
-
-    price: Decimal
-    qty: Decimal
+Key = tuple[Category, str]
+Own = Callable[[Instrument, Side], list[Level]]
 
 
 class Candle(NamedTuple):
@@ -54,6 +40,13 @@ class Market:
         self.catalogue = catalogue
         self.depth = depth
         self.shocks: dict[str, list[tuple[int, float]]] = {}  # from second, factor
+        self.own: Own = lambda instrument, side: []  # our resting orders that `side` would meet
+        self.closed: set[Key] = set()  # instruments that are not traded (any more)
+        self.frozen: dict[str, int] = {}  # the second at which a symbol's shown book stands still
+        self.crossed: set[str] = set()  # symbols whose shown bids stand above their asks
+        self._lasts: dict[Key, tuple[int, Instrument, Decimal]] = {}
+        self._books: dict[tuple[Key, Side], tuple[int, Instrument, list[Level]]] = {}
+        self._volumes: dict[str, tuple[int, list[float]]] = {}
 
     def second(self, symbol: str) -> int:
         """The market second whose price is current: now, or the last one of the path."""
@@ -70,6 +63,8 @@ class Market:
     def shock(self, symbol: str, factor: float) -> None:
         """Multiplies every later price of the symbol by `factor`."""
         self.shocks.setdefault(symbol, []).append((self.clock.now_s() + 1, factor))
+        self._lasts.clear()
+        self._books.clear()
 
     def prices(self, symbol: str, start_s: int, stop_s: int) -> Floats:
         """Prices of the seconds [start_s, stop_s), shocks included."""
@@ -82,29 +77,95 @@ class Market:
     def last(self, instrument: Instrument, second: int | None = None) -> Decimal:
         """The last traded price, at `second` or now."""
         at = self.second(instrument.symbol) if second is None else second
-        return instrument.price(float(self.prices(instrument.symbol, at, at + 1)[0]))
+        key = (instrument.category, instrument.symbol)
+        known = self._lasts.get(key)
+        if known is None or known[0] != at or known[1] is not instrument:
+            price = instrument.price(float(self.prices(instrument.symbol, at, at + 1)[0]))
+            known = self._lasts[key] = (at, instrument, price)
+        return known[2]
+
+    def mark(self, instrument: Instrument, second: int | None = None) -> Decimal:
+        """The mark and index price: this market has one source of prices, its last trades."""
+        return self.last(instrument, second)
+
+    def traded(self, symbol: str, second: int) -> float:
+        """Base coin that the rest of the market traded in that second."""
+        minute = second // 60
+        known = self._volumes.get(symbol)
+        if known is None or known[0] != minute:
+            volume = float(self.path.volumes(symbol, minute, minute + 1)[0])
+            known = self._volumes[symbol] = (
+                minute,
+                draw_volumes(symbol, minute, volume, self.depth),
+            )
+        return known[1][second % 60]
+
+    def is_live(self, instrument: Instrument) -> bool:
+        """True while the instrument is traded."""
+        return (instrument.category, instrument.symbol) not in self.closed
+
+    # The book
 
     def levels(self, instrument: Instrument, side: Side, second: int) -> list[Level]:
-        """What an order of `side` can take in that second, best price first."""
-        last = self.last(instrument, second)
-        half = float(last) * self.depth.spread_bps / 20_000
-        worse = float(last) * self.depth.impact_bps / 10_000 / (LEVELS - 1)
-        share = Decimal(self.depth.liquidity / LEVELS / float(last))
-        qty = max(floor_to(share, instrument.step), instrument.step)
-        rows = []
-        for n in range(LEVELS):
-            away = Decimal(half + n * worse)
-            if side == "Buy":
-                price = ceil_to(last + away, instrument.tick)
-            else:
-                price = max(floor_to(last - away, instrument.tick), instrument.tick)
-            rows.append(Level(price, qty))
-        return rows
+        """What an order of `side` can still take of others in that second, best price first."""
+        key = ((instrument.category, instrument.symbol), side)
+        known = self._books.get(key)
+        if known is None or known[0] != second or known[1] is not instrument:
+            last = self.last(instrument, second)
+            rows = draw_levels(instrument, side, last, self.depth, second)
+            known = self._books[key] = (second, instrument, rows)
+        return known[2]
+
+    def eat(self, instrument: Instrument, side: Side, second: int, taken: Level) -> None:
+        """Takes a quantity off a level, so that it is not offered again in that second."""
+        left = [
+            Level(row.price, row.qty - taken.qty) if row.price == taken.price else row
+            for row in self.levels(instrument, side, second)
+        ]
+        rows = [row for row in left if row.qty > 0]
+        self._books[(instrument.category, instrument.symbol), side] = (second, instrument, rows)
 
     def best(self, instrument: Instrument, side: Side, second: int | None = None) -> Level:
-        """The first level that an order of `side` would meet, at `second` or now."""
+        """The first level that an order of `side` meets; the last price if all was taken."""
         at = self.second(instrument.symbol) if second is None else second
-        return self.levels(instrument, side, at)[0]
+        rows = self.levels(instrument, side, at)
+        return rows[0] if rows else Level(self.last(instrument, at), ZERO)
+
+    def shown(self, instrument: Instrument, side: Side) -> list[Level]:
+        """The public book as an order of `side` meets it: others' levels and our own orders.
+
+        It is stale or crossed while a test asks for it; orders are always matched on the true one.
+        """
+        symbol = instrument.symbol
+        at = self.frozen.get(symbol)
+        if at is None:
+            rows = {
+                level.price: level for level in self.levels(instrument, side, self.second(symbol))
+            }
+            for price, qty in self.own(instrument, side):
+                rows[price] = Level(price, qty + (rows[price].qty if price in rows else ZERO))
+        else:
+            last = self.last(instrument, at)
+            drawn = draw_levels(instrument, side, last, self.depth, at)
+            rows = {level.price: level for level in drawn}
+        found = sorted(rows.values(), reverse=side == "Sell")
+        if symbol in self.crossed and side == "Sell":
+            up = floor_to(self.last(instrument) / 500, instrument.tick)
+            found = [Level(price + up, qty) for price, qty in found]
+        return found
+
+    def freeze_book(self, symbol: str) -> None:
+        """From now on the public book of the symbol stands still."""
+        self.frozen[symbol] = self.second(symbol)
+
+    def cross_book(self, symbol: str) -> None:
+        """From now on the public book of the symbol shows bids above its asks."""
+        self.crossed.add(symbol)
+
+    def heal_book(self, symbol: str) -> None:
+        """The public book of the symbol is the true one again."""
+        self.frozen.pop(symbol, None)
+        self.crossed.discard(symbol)
 
     def candles(
         self, instrument: Instrument, minutes: int, start_m: int, stop_m: int

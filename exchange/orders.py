@@ -23,8 +23,32 @@ Status = Literal[
     "Deactivated",
 ]
 TimeInForce = Literal["GTC", "IOC", "FOK", "PostOnly"]
-StopType = Literal["", "StopLoss", "TakeProfit"]
+StopType = Literal[
+    "",
+    "Stop",  # a conditional order
+    "tpslOrder",  # a spot order with a trigger that holds its coins from the start
+    "TakeProfit",
+    "StopLoss",
+    "TrailingStop",
+    "PartialTakeProfit",
+    "PartialStopLoss",
+]
+TriggerBy = Literal["LastPrice", "MarkPrice", "IndexPrice"]
+SmpType = Literal["None", "CancelMaker", "CancelTaker", "CancelBoth"]
+PROTECTION = frozenset(
+    {"TakeProfit", "StopLoss", "TrailingStop", "PartialTakeProfit", "PartialStopLoss"}
+)
 FINAL = frozenset({"Filled", "Cancelled", "PartiallyFilledCanceled", "Rejected", "Deactivated"})
+
+
+class Leg(msgspec.Struct, omit_defaults=True):
+    """One half of a bracket, take-profit or stop-loss; a price of 0 is none."""
+
+    price: Decimal = ZERO
+    trigger_by: TriggerBy = "LastPrice"
+    order_type: Literal["Market", "Limit"] = "Market"
+    limit_price: Decimal = ZERO
+    size: Decimal = ZERO  # base coin; 0 is all
 
 
 class Order(msgspec.Struct, omit_defaults=True):
@@ -43,13 +67,27 @@ class Order(msgspec.Struct, omit_defaults=True):
     time_in_force: TimeInForce = "GTC"
     reduce_only: bool = False
     market_unit: Literal["", "baseCoin", "quoteCoin"] = ""
-    take_profit: Decimal = ZERO
-    stop_loss: Decimal = ZERO
+    close_on_trigger: bool = False
+    smp_type: SmpType = "None"
+    smp_order_id: str = ""  # the own order that this one met
+    slippage_type: Literal["", "TickSize", "Percent"] = ""
+    slippage: Decimal = ZERO
+    tp: Leg = msgspec.field(default_factory=Leg)
+    sl: Leg = msgspec.field(default_factory=Leg)
+    tpsl_mode: Literal["", "Full", "Partial"] = ""
+    armed: bool = False  # its bracket stands at the venue
     trigger_price: Decimal = ZERO
+    trigger_by: TriggerBy = "LastPrice"
+    trail: Decimal = ZERO  # a trailing stop's distance
+    active_price: Decimal = ZERO  # where it begins to trail; 0: at once
+    peak: Decimal = ZERO  # the best price since then; 0: it does not trail yet
+    last_on_created: Decimal = ZERO
+    queue_ahead: Decimal = ZERO  # what others want at its price before it, in base coin
+    queued_n: int = 0  # its place among our own orders, in order of arrival
     trigger_direction: Literal[0, 1, 2] = 0  # 1: fires when the price rises to it, 2: when it falls
     stop_order_type: StopType = ""
     create_type: str = "CreateByUser"
-    parent_id: str = ""  # the spot order whose fill made this stop
+    parent_id: str = ""  # what two stops share of which one ends the other
     status: Status = "New"
     cancel_type: str = "UNKNOWN"
     reject_reason: str = "EC_NoError"
@@ -65,8 +103,38 @@ class Order(msgspec.Struct, omit_defaults=True):
 
     @property
     def is_stop(self) -> bool:
-        """True for a take-profit or stop-loss order."""
+        """True for an order that a trigger price starts, or started."""
         return bool(self.stop_order_type)
+
+    @property
+    def waits(self) -> bool:
+        """True until its trigger price is reached."""
+        return self.status == "Untriggered"
+
+    @property
+    def protects(self) -> bool:
+        """True for a take-profit, stop-loss, or trailing stop."""
+        return self.stop_order_type in PROTECTION
+
+    @property
+    def rests(self) -> bool:
+        """True while it stands in the book."""
+        return self.order_type == "Limit" and self.status in ("New", "PartiallyFilled")
+
+    @property
+    def occupies(self) -> bool:
+        """True if money is reserved for it: a conditional order waits without."""
+        return not (self.waits and self.stop_order_type == "Stop")
+
+    @property
+    def take_profit(self) -> Decimal:
+        """The take-profit that it carries; 0 is none."""
+        return self.tp.price
+
+    @property
+    def stop_loss(self) -> Decimal:
+        """The stop-loss that it carries; 0 is none."""
+        return self.sl.price
 
     @property
     def in_quote(self) -> bool:
@@ -174,7 +242,7 @@ def _close(position: Position, qty: Decimal, price: Decimal) -> Closed:
 
 def new_stop(category: Category, symbol: str, kind: StopType, is_long: bool, now_ms: int) -> Order:
     """An untriggered stop without quantity and price, for a position that is long or short."""
-    rises = (kind == "TakeProfit") == is_long
+    rises = kind.endswith("TakeProfit") == is_long
     return Order(
         order_id=str(uuid.uuid4()),
         category=category,
@@ -186,6 +254,7 @@ def new_stop(category: Category, symbol: str, kind: StopType, is_long: bool, now
         created_ms=now_ms,
         updated_ms=now_ms,
         reduce_only=category == "linear",
+        close_on_trigger=category == "linear",
         trigger_direction=1 if rises else 2,
         stop_order_type=kind,
         create_type=f"CreateBy{kind}",
@@ -193,6 +262,13 @@ def new_stop(category: Category, symbol: str, kind: StopType, is_long: bool, now
     )
 
 
-def attached_stops(order: Order) -> tuple[tuple[StopType, Decimal], ...]:
-    """The stops that an entry carries, with their prices; 0 is none."""
-    return ("TakeProfit", order.take_profit), ("StopLoss", order.stop_loss)
+def shape_stop(stop: Order, leg: Leg) -> None:
+    """Gives a stop the trigger of a leg, and its limit price if it has one."""
+    stop.trigger_price, stop.trigger_by = leg.price, leg.trigger_by
+    stop.order_type, stop.price = leg.order_type, leg.limit_price
+    stop.time_in_force = "GTC" if leg.order_type == "Limit" else "IOC"
+
+
+def attached_stops(order: Order) -> tuple[tuple[StopType, Leg], ...]:
+    """The stops that an entry carries; a price of 0 is none."""
+    return ("TakeProfit", order.tp), ("StopLoss", order.sl)

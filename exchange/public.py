@@ -1,77 +1,139 @@
-"""Answers Bybit V5's public REST paths: time, instruments, candles, tickers, book, trades."""
+"""Answers Bybit V5's public REST paths of prices: time, instruments, candles, books, trades."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from decimal import Decimal
 
-from exchange import shapes
+from exchange import quotes, reference
+from exchange.decimals import ceil_to, floor_to, text
 from exchange.errors import Refused
 from exchange.instruments import Instrument
+from exchange.market import Candle
+from exchange.query import Answer, Query, named, number, selected
 from exchange.venue import Venue
 
-Query = dict[str, str]
-Answer = dict[str, Any]
 INTERVALS = {
     **{str(n): n for n in (1, 3, 5, 15, 30, 60, 120, 240, 360, 720)},
     "D": 1440,
     "W": 10_080,
 }
+_BOOK_ROWS = {"spot": (1, 200), "linear": (25, 500)}  # by default, at most
+_TRADE_ROWS = {"spot": (60, 60), "linear": (500, 1000)}
 
 
 def market_time(venue: Venue, query: Query) -> Answer:
-    """Market time in seconds and nanoseconds."""
-    now = venue.clock.now_ms()
+    """The time that clients are shown, in seconds and nanoseconds."""
+    now = venue.clock.shown_ms()
     return {"timeSecond": str(now // 1000), "timeNano": str(now * 1_000_000)}
 
 
 def instruments_info(venue: Venue, query: Query) -> Answer:
-    """The instruments of a category."""
-    rows = [shapes.instrument_row(row) for row in selected(venue, query)]
-    if query.get("status") not in (None, "", "Trading"):
-        rows = []
-    answer: Answer = {"category": query.get("category"), "list": rows}
-    if query.get("category") != "spot":
-        answer["nextPageCursor"] = ""
-    return answer
+    """The instruments of a category; spot comes in one page."""
+    wanted = query.get("status") or "Trading"
+    chosen = [row for row in selected(venue, query) if quotes.status(venue.market, row) == wanted]
+    if query["category"] == "spot":
+        rows = [quotes.instrument_row(venue.market, row) for row in chosen]
+        return {"category": "spot", "list": rows}
+    if query.get("baseCoin"):
+        chosen = [row for row in chosen if row.base == query["baseCoin"]]
+    limit = number(query, "limit", 500, 1000)
+    start = number(query, "cursor", 0)
+    page = chosen[start : start + limit]
+    return {
+        "category": query["category"],
+        "list": [quotes.instrument_row(venue.market, row) for row in page],
+        "nextPageCursor": str(start + limit) if start + limit < len(chosen) else "",
+    }
 
 
 def kline(venue: Venue, query: Query) -> Answer:
     """Candles, newest first, at most 1000; the first row may be open."""
+    instrument, candles = _candles(venue, query)
+    return _candle_page(instrument, [quotes.kline_row(candle) for candle in candles])
+
+
+def mark_kline(venue: Venue, query: Query) -> Answer:
+    """Candles of the mark price, without volumes."""
+    return _derived(venue, query, lambda venue, row, candle: quotes.kline_row(candle)[:5])
+
+
+def index_kline(venue: Venue, query: Query) -> Answer:
+    """Candles of the index price, without volumes."""
+    return _derived(venue, query, lambda venue, row, candle: quotes.kline_row(candle)[:5])
+
+
+def premium_kline(venue: Venue, query: Query) -> Answer:
+    """Candles of the perpetual's premium over its index: none here, so always 0."""
+    return _derived(
+        venue, query, lambda venue, row, candle: [str(candle.start_m * 60_000), *"0000"]
+    )
+
+
+def _derived(
+    venue: Venue, query: Query, row: Callable[[Venue, Instrument, Candle], list[str]]
+) -> Answer:
+    if (query.get("category") or "linear") != "linear":
+        raise Refused(10001, "params error: category invalid")
+    instrument, candles = _candles(venue, query)
+    return _candle_page(instrument, [row(venue, instrument, candle) for candle in candles])
+
+
+def _candles(venue: Venue, query: Query) -> tuple[Instrument, list[Candle]]:
+    """The candles that interval, start, end, and limit select, newest first."""
     instrument = named(venue, query)
     minutes = INTERVALS.get(query.get("interval", ""))
     if minutes is None:
         raise Refused(10001, "Invalid period!")
     limit = number(query, "limit", 200, 1000)
     now_m = venue.market.second(instrument.symbol) // 60
-    end_m = min(number(query, "end", now_m * 60_000) // 60_000, now_m)
-    last = end_m // minutes * minutes
+    last = min(number(query, "end", now_m * 60_000) // 60_000, now_m) // minutes * minutes
     first = last - (limit - 1) * minutes
     if query.get("start"):
         start = -(-number(query, "start", 0) // 60_000)
-        first = max(first, -(-start // minutes) * minutes)
+        since = -(-start // minutes) * minutes
+        if not query.get("end"):  # forward from the start; with an end, backward from there
+            last = min(last, since + (limit - 1) * minutes)
+        first = max(last - (limit - 1) * minutes, since)
     candles = venue.market.candles(instrument, minutes, first, last + minutes)
-    rows = [shapes.kline_row(candle) for candle in reversed(candles)]
+    return instrument, list(reversed(candles))
+
+
+def _candle_page(instrument: Instrument, rows: list[list[str]]) -> Answer:
     return {"symbol": instrument.symbol, "category": instrument.category, "list": rows}
 
 
 def tickers(venue: Venue, query: Query) -> Answer:
     """Tickers of a category, or of one symbol."""
-    rows = [shapes.ticker_row(venue.market, row, venue.day(row)) for row in selected(venue, query)]
+    funding = venue.engine.clearing.funding
+    rows = [
+        quotes.ticker_row(venue.market, row, venue.day(row), funding.ticker(row))
+        for row in selected(venue, query)
+    ]
     return {"category": query.get("category"), "list": rows}
 
 
 def orderbook(venue: Venue, query: Query) -> Answer:
     """The levels that orders can take in this second."""
-    row = shapes.book_row(venue.market, named(venue, query), number(query, "limit", 25, 1000))
-    now = venue.clock.now_ms()
-    return {**row, "ts": now, "cts": now}
+    instrument = named(venue, query)
+    depth = number(query, "limit", *_BOOK_ROWS[instrument.category])
+    now = venue.clock.shown_ms()
+    return {**quotes.book_row(venue.market, instrument, depth), "ts": now, "cts": now}
+
+
+def rpi_orderbook(venue: Venue, query: Query) -> Answer:
+    """The same levels; nobody offers retail price improvement here, so that size is always 0."""
+    answer = orderbook(venue, {**query, "limit": str(number(query, "limit", 50, 50))})
+    for side in ("b", "a"):
+        answer[side] = [[*level, "0"] for level in answer[side]]
+    return answer
 
 
 def recent_trade(venue: Venue, query: Query) -> Answer:
     """One trade a second, newest first."""
     instrument = named(venue, query)
-    rows = shapes.trade_rows(venue.market, instrument, number(query, "limit", 60, 1000))
+    count = number(query, "limit", *_TRADE_ROWS[instrument.category])
+    rows = quotes.trade_rows(venue.market, instrument, count)
     answer = [
         {
             "execId": row["i"],
@@ -89,37 +151,30 @@ def recent_trade(venue: Venue, query: Query) -> Answer:
     return {"category": instrument.category, "list": answer}
 
 
-def selected(venue: Venue, query: Query) -> list[Instrument]:
-    """The instruments that category and symbol select; an unknown symbol is refused."""
-    if query.get("category") not in ("spot", "linear"):
-        raise Refused(10001, "params error: category invalid")
-    if query.get("symbol"):
-        return [named(venue, query)]
-    return venue.market.catalogue.of(query["category"])
-
-
-def named(venue: Venue, query: Query) -> Instrument:
-    """The one instrument that the query names."""
-    category = query.get("category", "linear")
-    found = venue.market.catalogue.get(category, query.get("symbol", ""))
-    if found is None:
-        raise Refused(10001, "Not supported symbols")
-    return found
-
-
-def number(query: Query, name: str, default: int, largest: int | None = None) -> int:
-    """A whole number of the query, at most `largest`."""
-    value = query.get(name) or str(default)
-    if not value.isdigit():
-        raise Refused(10001, f"params error: {name} invalid")
-    return int(value) if largest is None else max(1, min(int(value), largest))
+def price_limit(venue: Venue, query: Query) -> Answer:
+    """The highest price at which one may buy, the lowest at which one may sell."""
+    instrument = named(venue, query)
+    last = venue.market.last(instrument)
+    ratio = Decimal(quotes.PRICE_LIMIT_RATIO)
+    return {
+        "symbol": instrument.symbol,
+        "buyLmt": text(floor_to(last * (1 + ratio), instrument.tick)),
+        "sellLmt": text(ceil_to(last * (1 - ratio), instrument.tick)),
+        "ts": str(venue.clock.shown_ms()),
+    }
 
 
 PATHS: dict[str, Callable[[Venue, Query], Answer]] = {
     "/v5/market/time": market_time,
     "/v5/market/instruments-info": instruments_info,
     "/v5/market/kline": kline,
+    "/v5/market/mark-price-kline": mark_kline,
+    "/v5/market/index-price-kline": index_kline,
+    "/v5/market/premium-index-price-kline": premium_kline,
     "/v5/market/tickers": tickers,
     "/v5/market/orderbook": orderbook,
+    "/v5/market/rpi_orderbook": rpi_orderbook,
     "/v5/market/recent-trade": recent_trade,
+    "/v5/market/price-limit": price_limit,
+    **reference.PATHS,
 }

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -14,16 +12,19 @@ import msgspec
 from aiohttp import web
 
 from exchange import private, public
-from exchange.auth import check_request
 from exchange.control import Control
+from exchange.dcp import Dcp
 from exchange.errors import Refused
 from exchange.faults import Fault
-from exchange.streams import Hub
+from exchange.mishaps import Mishaps
+from exchange.query import Answer
+from exchange.streams import PUSH_AFTER_ACK_S, STREAM_PATHS, Hub
 from exchange.ticks import Ticks
 from exchange.venue import Venue
 
 _STEP_REAL_S = 0.02
-_PUSH_AFTER_ACK_S = 0.002
+_IDLE_CHECK_REAL_S = 1.0
+Reply = tuple[bytes, dict[str, str], int]  # body, headers, status
 
 
 class Server:
@@ -34,14 +35,17 @@ class Server:
         self.hub = Hub(venue)
         self.ticks = Ticks(self.hub)
         self.stopping = asyncio.Event()
-        self._seen_at = time.monotonic()
+        self._dcp = Dcp(venue)
+        self._mishaps = Mishaps(venue, self.hub)
+        self._seen_at = self._checked_at = venue.clock.real()
+        self._runner: web.AppRunner | None = None
         self._rate = f"{venue.clock.rate:g}"
 
     def app(self) -> web.Application:
         """The routes."""
         app = web.Application(client_max_size=1 << 20)
         control = Control(self.venue, self.stopping)
-        for path in ("/v5/public/linear", "/v5/public/spot", "/v5/private"):
+        for path in STREAM_PATHS:
             app.router.add_get(path, self.hub.serve)
         app.router.add_route("*", "/control/{what}", control.serve)
         app.router.add_route("*", "/{path:.*}", self.rest)
@@ -49,7 +53,7 @@ class Server:
         return app
 
     async def _stamp(self, request: web.Request, response: web.StreamResponse) -> None:
-        self._seen_at = time.monotonic()
+        self._seen_at = self.venue.clock.real()
         response.headers["X-Market-Rate"] = self._rate
 
     async def rest(self, request: web.Request) -> web.StreamResponse:
@@ -58,116 +62,144 @@ class Server:
         if (answer := await self._suffer(request, "before")) is not None:
             return answer
         body, headers, status = self._answer(request, payload)
-        asyncio.get_running_loop().call_later(_PUSH_AFTER_ACK_S, self.hub.flush_private)
+        asyncio.get_running_loop().call_later(PUSH_AFTER_ACK_S, self.hub.flush_private)
         if (answer := await self._suffer(request, "after")) is not None:
             return answer
         if fault := self.venue.faults.draw("rest", ("garble",), request.path):
             self.venue.book.commit()
-            body = self.venue.faults.garble(fault, body)
-        return web.Response(
-            body=body, status=status, headers=headers, content_type="application/json"
-        )
+            body, headers = self.venue.faults.garble(fault, body), _traced(headers, fault)
+        return _json(body, headers, status)
 
-    def _fault(self, request: web.Request, when: str) -> Fault | None:
-        kinds: tuple[Any, ...] = ("drop", "delay", "http_status")
-        fault = self.venue.faults.draw("rest", kinds, request.path, when)
-        if fault is None and when == "before":
-            fault = self.venue.faults.draw("rest", ("ret_code",), request.path)
-        if fault is not None:
-            self.venue.book.commit()
-        return fault
+    # Faults
 
     async def _suffer(self, request: web.Request, when: str) -> web.Response | None:
         """The answer that a fault gives instead of ours; None without one, or after a delay."""
-        fault = self._fault(request, when)
+        if when == "before" and self._in_maintenance(request):
+            return _json(*self._refusal(Refused(10016, "Server error: maintenance."), {}))
+        fault = self._draw(request.path, when)
         if fault is None:
             return None
-        if fault.kind == "delay":
-            await asyncio.sleep(fault.ms / 1000)
+        self.venue.book.commit()
+        if fault.kind in ("delay", "latency"):
+            late = fault.kind == "latency"
+            await asyncio.sleep(self.venue.faults.latency_s(fault) if late else fault.real_s)
             return None
-        if fault.kind == "drop":
+        if fault.kind == "half_open":
+            await self.venue.faults.cleared()
+        if fault.kind in ("drop", "half_open"):
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)
         if fault.kind == "http_status":
-            return web.Response(status=fault.status, text="<html>fault</html>")
-        return web.Response(
-            body=self._envelope({}, fault.code, fault.message),
-            content_type="application/json",
-        )
+            headers = _traced({}, fault)
+            return web.Response(
+                status=fault.status or 503, text="<html>fault</html>", headers=headers
+            )
+        refused = Refused(fault.code, fault.message)
+        if fault.kind == "exhaust":
+            refused = self.venue.limits.exhausted(request.path, int(fault.real_s * 1000))
+        return _json(*self._refusal(refused, _traced(refused.headers, fault)))
 
-    def _envelope(self, result: Any, code: int = 0, message: str = "OK") -> bytes:
+    def _draw(self, path: str, when: str) -> Fault | None:
+        faults = self.venue.faults
+        fault = faults.draw("rest", ("drop", "delay", "http_status"), path, when)
+        if fault is None and when == "before":
+            fault = faults.draw("rest", ("ret_code", "exhaust", "half_open"), path)
+        if fault is None and when == "after":
+            fault = faults.draw("rest", ("latency",), path)
+        return fault
+
+    def _in_maintenance(self, request: web.Request) -> bool:
+        if self.venue.faults.lasting("maintenance") is None:
+            return False
+        return private.is_known(request.path, get=request.method == "GET")
+
+    # Answers
+
+    def _answer(self, request: web.Request, payload: str) -> Reply:
+        headers: dict[str, str] = {}
+        try:
+            self.venue.limits.check_ip()
+            result, extra = self.venue.carry_out(self._route(request, payload, headers))
+            return self._envelope(0, "OK", result, extra), headers, 200
+        except Refused as refusal:
+            return self._refusal(refusal, headers | refusal.headers)
+        except Exception:  # noqa: BLE001 - the client gets an ambiguous answer, stderr the cause
+            traceback.print_exc(file=sys.stderr)
+            return self._refusal(Refused(10000, "Server error.", 500), headers)
+
+    def _route(
+        self, request: web.Request, payload: str, headers: dict[str, str]
+    ) -> Callable[[], tuple[Answer, Answer]]:
+        """The action of a request, after its signature, rights, and rate were checked."""
+        path, get = request.path, request.method == "GET"
+        if get and path in public.PATHS:
+            query = dict(request.query)
+            return lambda: (public.PATHS[path](self.venue, query), {})
+        if request.method not in ("GET", "POST") or not private.is_known(path, get=get):
+            raise Refused(10017, "Route not found.", 404)
+        signed = request.rel_url.raw_query_string if get else payload
+        key = self.venue.keys.check_request(request.headers, signed, request.remote or "")
+        body: Any = dict(request.query) if get else _json_object(payload)
+        return private.admit(self.venue, path, body, key, headers)
+
+    def _refusal(self, refusal: Refused, headers: dict[str, str]) -> Reply:
+        return self._envelope(refusal.code, refusal.message, {}, {}), headers, refusal.status
+
+    def _envelope(self, code: int, message: str, result: Any, extra: Any) -> bytes:
         return msgspec.json.encode(
             {
                 "retCode": code,
                 "retMsg": message,
                 "result": result,
-                "retExtInfo": {},
-                "time": self.venue.clock.now_ms(),
+                "retExtInfo": extra,
+                "time": self.venue.clock.shown_ms(),
             }
         )
 
-    def _answer(self, request: web.Request, payload: str) -> tuple[bytes, dict[str, str], int]:
-        headers: dict[str, str] = {}
-        try:
-            self.venue.limits.check_ip()
-            action = self._route(request, payload, headers)
-            return self._envelope(self.venue.carry_out(action)), headers, 200
-        except Refused as refusal:
-            body = self._envelope({}, refusal.code, refusal.message)
-            return body, headers | refusal.headers, refusal.status
-        except Exception:  # noqa: BLE001 - the client gets an ambiguous answer, stderr the cause
-            traceback.print_exc(file=sys.stderr)
-            return self._envelope({}, 10000, "Server error."), headers, 500
-
-    def _route(
-        self, request: web.Request, payload: str, headers: dict[str, str]
-    ) -> Callable[[], Any]:
-        """The action of a request, after its signature and rate were checked."""
-        path, get = request.path, request.method == "GET"
-        query = dict(request.query)
-        if get and path in public.PATHS:
-            return lambda: public.PATHS[path](self.venue, query)
-        table = private.GETS if get else private.POSTS if request.method == "POST" else {}
-        if path not in table:
-            raise Refused(10017, "Route not found.", 404)
-        signed = request.rel_url.raw_query_string if get else payload
-        check_request(request.headers, signed, self.venue.keys, self.venue.clock)
-        body: Any = query if get else _json_object(payload)
-        headers.update(self.venue.limits.check(path, str(body.get("category", ""))))
-        return lambda: table[path](self.venue, body)
-
     # Life
 
-    async def run(self, host: str, port: int, ready: Callable[[int], None], idle_s: float) -> None:
-        """Serves until SIGTERM, SIGINT, POST /control/stop, or `idle_s` real seconds unused."""
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, self.stopping.set)
-        runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-        ready(int(runner.addresses[0][1]))
-        try:
-            await self._keep_time(idle_s)
-        finally:
-            await self.hub.close()
-            await runner.cleanup()
+    async def listen(self, site: Callable[[web.AppRunner], web.BaseSite]) -> int | None:
+        """Serves on the site that `site` makes; returns its port, None if it has none."""
+        self._runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await site(self._runner).start()
+        addresses = self._runner.addresses
+        return int(addresses[0][1]) if isinstance(addresses[0], tuple) else None
 
-    async def _keep_time(self, idle_s: float) -> None:
+    async def keep_time(self, idle_exit_s: float = 0.0) -> None:
+        """Moves the venue and its streams on until `stopping`, or `idle_exit_s` real s unused."""
         while not self.stopping.is_set():
             self.venue.advance()
             self.hub.flush_private()
+            self._dcp.watch(self.hub.connections)
             self.ticks.pump()
+            now = self.venue.clock.real()
+            if now - self._checked_at > _IDLE_CHECK_REAL_S:
+                self._checked_at = now
+                await self.hub.drop_idle()
             if self.hub.connections:
-                self._seen_at = time.monotonic()
-            if idle_s and time.monotonic() - self._seen_at > idle_s:
+                self._seen_at = now
+            if idle_exit_s and now - self._seen_at > idle_exit_s:
                 return
             try:
                 await asyncio.wait_for(self.stopping.wait(), _STEP_REAL_S)
             except TimeoutError:
                 continue
+
+    async def close(self) -> None:
+        """Closes every connection and stops listening."""
+        await self.hub.close(1001, "exchange stops")
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+
+def _json(body: bytes, headers: dict[str, str], status: int) -> web.Response:
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+
+
+def _traced(headers: dict[str, str], fault: Fault) -> dict[str, str]:
+    return {**headers, "Traceid": fault.trace}
 
 
 def _json_object(payload: str) -> dict[str, Any]:

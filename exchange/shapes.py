@@ -1,20 +1,20 @@
-"""Writes Bybit V5's rows: orders, executions, positions, the wallet, instruments, and tickers."""
+"""Writes Bybit V5's rows of the account: orders, positions, and the wallet."""
 
 from __future__ import annotations
 
+import uuid
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from exchange.account import MAINTENANCE, Account
+from exchange.account import Account
 from exchange.decimals import ZERO, cents, optional, text
-from exchange.instruments import QUOTE, Instrument
-from exchange.market import Candle, DayStatistics, Market
-from exchange.orders import Order, Position
+from exchange.instruments import QUOTE
+from exchange.margin import maintenance_of
+from exchange.orders import Order, Position, Trade
 
 Row = dict[str, Any]
-FUNDING_MS = 8 * 3600 * 1000
 
 
 def order_row(order: Order) -> Row:
@@ -45,34 +45,43 @@ def order_row(order: Order) -> Row:
         "stopOrderType": order.stop_order_type or ("" if spot else "UNKNOWN"),
         "orderIv": "",
         "triggerPrice": optional(order.trigger_price),
-        "takeProfit": optional(order.take_profit),
-        "stopLoss": optional(order.stop_loss),
-        "tpTriggerBy": "LastPrice" if order.take_profit else "",
-        "slTriggerBy": "LastPrice" if order.stop_loss else "",
         "triggerDirection": order.trigger_direction,
-        "triggerBy": "LastPrice" if order.trigger_price else "",
-        "lastPriceOnCreated": "",
+        "triggerBy": order.trigger_by if order.trigger_price else "",
+        "lastPriceOnCreated": optional(order.last_on_created),
         "reduceOnly": order.reduce_only,
-        "closeOnTrigger": order.is_stop and not spot,
-        "smpType": "None",
+        "closeOnTrigger": order.close_on_trigger,
+        "smpType": order.smp_type,
         "smpGroup": 0,
-        "smpOrderId": "",
-        "tpLimitPrice": "",
-        "slLimitPrice": "",
+        "smpOrderId": order.smp_order_id,
         "placeType": "",
-        "slippageToleranceType": "UNKNOWN",
-        "slippageTolerance": "",
+        "slippageToleranceType": order.slippage_type or "UNKNOWN",
+        "slippageTolerance": optional(order.slippage),
         "createdTime": str(order.created_ms),
         "updatedTime": str(order.updated_ms),
         "extraFees": "",
         "cumFeeDetail": {coin: text(fee) for coin, fee in order.fees.items()},
     }
+    row |= _legs(order)
     if spot:
         row.update(marketUnit=order.market_unit, basePrice="", ocoTriggerBy="")
     else:
-        has_stops = order.take_profit or order.stop_loss or order.is_stop
-        row.update(tpslMode="Full" if has_stops else "", createType=order.create_type)
+        partial = order.tpsl_mode == "Partial" or order.stop_order_type.startswith("Partial")
+        has_stops = order.take_profit or order.stop_loss or order.protects
+        mode = "Partial" if partial else "Full"
+        row.update(tpslMode=mode if has_stops else "", createType=order.create_type)
     return row
+
+
+def _legs(order: Order) -> Row:
+    """What an order says about the bracket that it carries."""
+    return {
+        "takeProfit": optional(order.tp.price),
+        "stopLoss": optional(order.sl.price),
+        "tpTriggerBy": order.tp.trigger_by if order.tp.price else "",
+        "slTriggerBy": order.sl.trigger_by if order.sl.price else "",
+        "tpLimitPrice": optional(order.tp.limit_price),
+        "slLimitPrice": optional(order.sl.limit_price),
+    }
 
 
 def order_push(order: Order) -> Row:
@@ -82,13 +91,51 @@ def order_push(order: Order) -> Row:
     return row
 
 
+def execution_row(order: Order, trade: Trade, mark: Decimal) -> Row:
+    """A fill as in the private `execution` topic; the caller adds its fee and what it closed."""
+    spot = order.category == "spot"
+    return {
+        "category": order.category,
+        "symbol": order.symbol,
+        "isLeverage": "0",
+        "orderId": order.order_id,
+        "orderLinkId": order.link_id,
+        "side": order.side,
+        "orderPrice": text(order.price),
+        "orderQty": text(order.qty),
+        "leavesQty": text(order.leaves),
+        "createType": "" if spot else order.create_type,
+        "orderType": order.order_type,
+        "stopOrderType": order.stop_order_type or "UNKNOWN",
+        "execId": str(uuid.uuid4()),
+        "execPrice": text(trade.price),
+        "execQty": text(trade.qty),
+        "execValue": text(trade.price * trade.qty),
+        "execPnl": "0",
+        "execType": "Trade",
+        "execTime": str(trade.at_ms),
+        "isMaker": trade.maker,
+        "tradeIv": "",
+        "markIv": "",
+        "markPrice": text(mark),
+        "indexPrice": "",
+        "underlyingPrice": "",
+        "blockTradeId": "",
+        "closedSize": "0",
+        "extraFees": "",
+        "marketUnit": order.market_unit,
+        "seq": trade.at_ms,
+    }
+
+
 def position_row(position: Position, account: Account, stops: list[Order]) -> Row:
     """A linear position as in /v5/position/list; `stops` are its open stop orders."""
     mark = account.mark(position.symbol)
     size = abs(position.size)
     margin = cents(account.position_margin(position))
-    keep = cents(size * mark * MAINTENANCE)
-    triggers = {order.stop_order_type: order.trigger_price for order in stops}
+    keep = cents(maintenance_of(position, mark))
+    triggers = {order.stop_order_type: order.trigger_price for order in stops if order.waits}
+    trail = next((order.trail for order in stops if order.trail and order.waits), ZERO)
     return {
         "positionIdx": 0,
         "riskId": 1,
@@ -103,7 +150,7 @@ def position_row(position: Position, account: Account, stops: list[Order]) -> Ro
         "leverage": text(position.leverage),
         "breakEvenPrice": text(position.entry_price),
         "markPrice": text(mark),
-        "liqPrice": "",
+        "liqPrice": optional(account.liquidation_price(position)),
         "bustPrice": "",
         "positionIM": text(margin),
         "positionIMByMp": text(margin),
@@ -111,7 +158,7 @@ def position_row(position: Position, account: Account, stops: list[Order]) -> Ro
         "positionMMByMp": text(keep),
         "takeProfit": optional(triggers.get("TakeProfit", ZERO)),
         "stopLoss": optional(triggers.get("StopLoss", ZERO)),
-        "trailingStop": "0",
+        "trailingStop": text(trail),
         "tpslMode": "Full",
         "sessionAvgPrice": "",
         "unrealisedPnl": text(position.unrealised(mark)) if size else "0",
@@ -138,55 +185,70 @@ def position_push(position: Position, account: Account, stops: list[Order]) -> R
 
 
 def wallet_row(account: Account, orders: list[Order]) -> Row:
-    """The unified account as in /v5/account/wallet-balance."""
-    unrealised = account.unrealised()
-    position_margin = sum(map(account.position_margin, account.positions.values()), ZERO)
-    order_margin = account.order_margin(orders)
-    coins: list[Row] = []
-    wallet = equity = ZERO
-    for coin, balance in account.coins.items():
-        own = unrealised if coin == QUOTE else ZERO
-        price = account.usd(coin)
-        wallet += balance * price
-        equity += (balance + own) * price
-        coins.append(
-            {
-                "coin": coin,
-                "equity": text(balance + own),
-                "usdValue": text(cents((balance + own) * price)),
-                "walletBalance": text(balance),
-                "locked": text(account.locked(coin, orders)),
-                "totalOrderIM": text(cents(order_margin)) if coin == QUOTE else "0",
-                "totalPositionIM": text(cents(position_margin)) if coin == QUOTE else "0",
-                "totalPositionMM": "0",
-                "unrealisedPnl": text(own),
-                "cumRealisedPnl": text(_realised(account)) if coin == QUOTE else "0",
-                "bonus": "0",
-                "borrowAmount": "0",
-                "accruedInterest": "0",
-                "spotBorrow": "0",
-                "spotHedgingQty": "0",
-                "marginCollateral": True,
-                "collateralSwitch": True,
-                "availableToWithdraw": "",
-                "availableToBorrow": "",
-                "free": "",
-            }
-        )
-    used = cents(position_margin + order_margin)
+    """The unified account as in /v5/account/wallet-balance; USD is taken as USDT."""
+    now = account.margin()
+    reserved, position_margin = account.reserved(orders), account.positions_margin()
+    used = cents(position_margin + reserved.margin)
+    coins = [
+        _coin_row(coin, balance, account.usd(coin), reserved.locked.get(coin, ZERO))
+        for coin, balance in account.coins.items()
+    ]
+    wallet = sum((balance * account.usd(coin) for coin, balance in account.coins.items()), ZERO)
+    unrealised = now.balance - account.coin(QUOTE)
+    for row in coins:
+        if row["coin"] == QUOTE:
+            row.update(
+                equity=text(now.balance),
+                usdValue=text(cents(now.balance)),
+                totalOrderIM=text(cents(reserved.margin)),
+                totalPositionIM=text(cents(position_margin)),
+                totalPositionMM=text(cents(now.maintenance)),
+                unrealisedPnl=text(unrealised),
+                cumRealisedPnl=text(_realised(account)),
+            )
     return {
         "accountType": "UNIFIED",
-        "accountIMRate": _rate(used, equity),
-        "accountMMRate": "0",
         "accountLTV": "0",
-        "totalEquity": text(cents(equity)),
+        "accountIMRate": _rate(used, now.balance),
+        "accountIMRateByMp": _rate(used, now.balance),
+        "accountMMRate": _rate(now.maintenance, now.balance),
+        "accountMMRateByMp": _rate(now.maintenance, now.balance),
+        "totalEquity": text(cents(wallet + unrealised)),
         "totalWalletBalance": text(cents(wallet)),
-        "totalMarginBalance": text(cents(equity)),
-        "totalAvailableBalance": text(cents(account.available(QUOTE, orders))),
+        "totalMarginBalance": text(cents(now.balance)),
+        "totalAvailableBalance": text(cents(account.free(QUOTE, reserved))),
         "totalPerpUPL": text(unrealised),
         "totalInitialMargin": text(used),
-        "totalMaintenanceMargin": "0",
+        "totalInitialMarginByMp": text(used),
+        "totalMaintenanceMargin": text(cents(now.maintenance)),
+        "totalMaintenanceMarginByMp": text(cents(now.maintenance)),
         "coin": coins,
+    }
+
+
+def _coin_row(coin: str, balance: Decimal, price: Decimal, locked: Decimal) -> Row:
+    """A coin of the wallet; only USDT, the one collateral, has margin and profit besides."""
+    return {
+        "coin": coin,
+        "equity": text(balance),
+        "usdValue": text(cents(balance * price)),
+        "walletBalance": text(balance),
+        "locked": text(locked),
+        "totalOrderIM": "0",
+        "totalPositionIM": "0",
+        "totalPositionMM": "0",
+        "unrealisedPnl": "0",
+        "cumRealisedPnl": "0",
+        "bonus": "0",
+        "borrowAmount": "0",
+        "accruedInterest": "0",
+        "spotBorrow": "0",
+        "spotHedgingQty": "0",
+        "marginCollateral": True,
+        "collateralSwitch": coin == QUOTE,
+        "availableToWithdraw": "",
+        "availableToBorrow": "",
+        "free": "",
     }
 
 
@@ -194,199 +256,8 @@ def _realised(account: Account) -> Decimal:
     return sum((row.realised_total for row in account.positions.values()), ZERO)
 
 
-def _rate(used: Decimal, equity: Decimal) -> str:
-    return text((used / equity).quantize(Decimal("0.0001"))) if equity > 0 else "0"
-
-
-def instrument_row(instrument: Instrument) -> Row:
-    """An instrument as in /v5/market/instruments-info."""
-    row: Row = {
-        "symbol": instrument.symbol,
-        "symbolId": 1,
-        "baseCoin": instrument.base,
-        "quoteCoin": QUOTE,
-        "status": "Trading",
-        "symbolType": "",
-    }
-    if instrument.category == "spot":
-        return row | _spot_limits(instrument)
-    return row | _linear_limits(instrument)
-
-
-def _spot_limits(instrument: Instrument) -> Row:
-    """What only a spot row says."""
-    largest = text(instrument.max_qty)
-    return {
-        "innovation": "0",
-        "marginTrading": "utaOnly",
-        "stTag": "0",
-        "lotSizeFilter": {
-            "basePrecision": text(instrument.step),
-            "quotePrecision": "0.00000001",
-            "minOrderQty": text(instrument.step),
-            "maxOrderQty": largest,
-            "minOrderAmt": text(instrument.min_notional),
-            "maxOrderAmt": "20000000",
-            "maxLimitOrderQty": largest,
-            "maxMarketOrderQty": largest,
-            "postOnlyMaxLimitOrderSize": largest,
-        },
-        "priceFilter": {"tickSize": text(instrument.tick)},
-        "riskParameters": {"priceLimitRatioX": "0.05", "priceLimitRatioY": "0.05"},
-    }
-
-
-def _linear_limits(instrument: Instrument) -> Row:
-    """What only a linear row says."""
-    largest = text(instrument.max_qty)
-    return {
-        "contractType": "LinearPerpetual",
-        "launchTime": "1585526400000",
-        "deliveryTime": "0",
-        "deliveryFeeRate": "",
-        "priceScale": str(instrument.price_decimals),
-        "leverageFilter": {
-            "minLeverage": "1",
-            "maxLeverage": text(instrument.max_leverage),
-            "leverageStep": "0.01",
-        },
-        "priceFilter": {
-            "minPrice": text(instrument.tick),
-            "maxPrice": text(instrument.tick * 20_000_000),
-            "tickSize": text(instrument.tick),
-        },
-        "lotSizeFilter": {
-            "minOrderQty": text(instrument.step),
-            "qtyStep": text(instrument.step),
-            "maxOrderQty": largest,
-            "maxMktOrderQty": largest,
-            "postOnlyMaxOrderQty": largest,
-            "minNotionalValue": text(instrument.min_notional),
-        },
-        "unifiedMarginTrade": True,
-        "fundingInterval": 480,
-        "settleCoin": QUOTE,
-        "copyTrading": "none",
-        "isPreListing": False,
-        "preListingInfo": None,
-        "riskParameters": {"priceLimitRatioX": "0.05", "priceLimitRatioY": "0.05"},
-    }
-
-
-def ticker_row(market: Market, instrument: Instrument, day: DayStatistics) -> Row:
-    """A ticker as in /v5/market/tickers."""
-    second = market.second(instrument.symbol)
-    last = market.last(instrument, second)
-    bid = market.best(instrument, "Sell", second)
-    ask = market.best(instrument, "Buy", second)
-    change = (last / day.first - 1).quantize(Decimal("0.000001"))
-    row = {
-        "symbol": instrument.symbol,
-        "bid1Price": text(bid.price),
-        "bid1Size": text(bid.qty),
-        "ask1Price": text(ask.price),
-        "ask1Size": text(ask.qty),
-        "lastPrice": text(last),
-        "prevPrice24h": text(day.first),
-        "price24hPcnt": text(change),
-        "highPrice24h": text(max(day.high, last)),
-        "lowPrice24h": text(min(day.low, last)),
-        "turnover24h": f"{day.volume * float(last):.4f}",
-        "volume24h": f"{day.volume:.4f}",
-    }
-    if instrument.category == "spot":
-        row["usdIndexPrice"] = text(last)
-        return row
-    row.update(
-        indexPrice=text(last),
-        markPrice=text(last),
-        prevPrice1h=text(day.hour_ago),
-        openInterest="0",
-        openInterestValue="0",
-        fundingRate="0",
-        nextFundingTime=str((market.clock.now_ms() // FUNDING_MS + 1) * FUNDING_MS),
-        deliveryTime="0",
-    )
-    return row
-
-
-def ticker_push(row: Row) -> Row:
-    """A ticker as in the `tickers` topic, where spot has no bid and ask."""
-    if "usdIndexPrice" not in row:
-        return row
-    return {key: value for key, value in row.items() if key[:4] not in ("bid1", "ask1")}
-
-
-def kline_row(candle: Candle) -> list[str]:
-    """A candle as in /v5/market/kline."""
-    return [
-        str(candle.start_m * 60_000),
-        text(candle.open),
-        text(candle.high),
-        text(candle.low),
-        text(candle.close),
-        f"{candle.volume:.4f}",
-        f"{candle.turnover:.4f}",
-    ]
-
-
-def kline_push(candle: Candle, minutes: int, name: str, now_ms: int, confirm: bool) -> Row:
-    """A candle as in the `kline` topic."""
-    start, opened, high, low, close, volume, turnover = kline_row(candle)
-    return {
-        "start": int(start),
-        "end": (candle.start_m + minutes) * 60_000 - 1,
-        "interval": name,
-        "open": opened,
-        "close": close,
-        "high": high,
-        "low": low,
-        "volume": volume,
-        "turnover": turnover,
-        "confirm": confirm,
-        "timestamp": now_ms,
-    }
-
-
-def book_row(market: Market, instrument: Instrument, depth: int) -> Row:
-    """The visible book as in /v5/market/orderbook."""
-    second = market.second(instrument.symbol)
-    bids = market.levels(instrument, "Sell", second)[:depth]
-    asks = market.levels(instrument, "Buy", second)[:depth]
-    return {
-        "s": instrument.symbol,
-        "b": [[text(level.price), text(level.qty)] for level in bids],
-        "a": [[text(level.price), text(level.qty)] for level in asks],
-        "u": second,
-        "seq": second,
-    }
-
-
-def trade_rows(market: Market, instrument: Instrument, count: int) -> list[Row]:
-    """The last `count` trades, one a market second, oldest first, as in `publicTrade`."""
-    now = market.second(instrument.symbol)
-    first_s, _ = market.path.span(instrument.symbol)
-    start = max(now - count, first_s)
-    prices = [instrument.price(float(p)) for p in market.prices(instrument.symbol, start, now + 1)]
-    volume = market.path.volumes(instrument.symbol, now // 60, now // 60 + 1)[0] / 60
-    rows = []
-    for n in range(1, len(prices)):
-        rises = prices[n] >= prices[n - 1]
-        rows.append(
-            {
-                "T": (start + n) * 1000,
-                "s": instrument.symbol,
-                "S": "Buy" if rises else "Sell",
-                "v": f"{volume:.4f}",
-                "p": text(prices[n]),
-                "L": "PlusTick" if rises else "MinusTick",
-                "i": f"{instrument.symbol}-{start + n}",
-                "BT": False,
-                "RPI": False,
-                "seq": start + n,
-            }
-        )
-    return rows
+def _rate(used: Decimal, balance: Decimal) -> str:
+    return text((used / balance).quantize(Decimal("0.0001"))) if balance > 0 else "0"
 
 
 def encode(message: Row) -> bytes:

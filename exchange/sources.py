@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from exchange.book import Book
 from exchange.candles import OPEN
-from exchange.clock import MarketClock
+from exchange.clock import MarketClock, wall_ms
 from exchange.errors import BadStart
 from exchange.generator import GeneratedPath
 from exchange.instruments import CATEGORIES, Catalogue, symbol_names
 from exchange.options import Options
 from exchange.paths import Path
 
+Real = Callable[[], float]  # the real time that a clock reads, see `MarketClock`
 _WARM_UP_M = 3 * 1440
 
 
@@ -34,32 +34,32 @@ class Source:
     end: Callable[[], Awaitable[None]] = _nothing
 
 
-async def open_source(flags: Options, book: Book) -> Source:
+async def open_source(flags: Options, book: Book, real: Real) -> Source:
     """The source that the flags name; raises `BadStart` if flags or book contradict it."""
     if flags.replay and flags.live:
         raise BadStart("expected --replay or --live, found both")
     if flags.loop and not flags.replay:
         raise BadStart("--loop: expected --replay with it, found none")
     if flags.live:
-        return await _live(flags, book)
+        return await _live(flags, book, real)
     if flags.replay:
-        return _replayed(flags, book)
-    return _generated(flags, book)
+        return _replayed(flags, book, real)
+    return _generated(flags, book, real)
 
 
-def _generated(flags: Options, book: Book) -> Source:
+def _generated(flags: Options, book: Book, real: Real) -> Source:
     catalogue = Catalogue(symbol_names(flags.symbols))
     _same_source(book, f"generator with --seed {flags.seed}")
+    start_ms = flags.start if flags.start is not None else wall_ms()
     origin_s = book.get("origin_s")
     if origin_s is None:
-        start_ms = flags.start if flags.start is not None else int(time.time() * 1000)
         origin_s = start_ms // 60_000 * 60  # whole minutes, so that candles depend on the seed only
         book.put("origin_s", origin_s)
-    clock = _resume(flags, book, origin_s * 1000)
+    clock = _resume(flags, book, start_ms, real)
     return Source(clock, GeneratedPath(flags.seed, catalogue, origin_s), catalogue)
 
 
-def _replayed(flags: Options, book: Book) -> Source:
+def _replayed(flags: Options, book: Book, real: Real) -> Source:
     from exchange.replay import ReplayPath, read_tables  # loads pyarrow
 
     tables, ticks = read_tables(flags.replay)
@@ -87,14 +87,14 @@ def _replayed(flags: Options, book: Book) -> Source:
             if name in tables:
                 catalogue.set_tick(category, name, tick)
     path = ReplayPath(tables, flags.seed, flags.loop)
-    return Source(_resume(flags, book, start_ms), path, catalogue)
+    return Source(_resume(flags, book, start_ms, real), path, catalogue)
 
 
 def _iso(minute: int) -> str:
     return datetime.fromtimestamp(minute * 60, UTC).isoformat()
 
 
-async def _live(flags: Options, book: Book) -> Source:
+async def _live(flags: Options, book: Book, real: Real) -> Source:
     from exchange.live import LiveFeed  # loads the clients of the real venue
 
     if flags.speed != 1:
@@ -106,7 +106,7 @@ async def _live(flags: Options, book: Book) -> Source:
     for (category, symbol), (tick, step) in feed.grids.items():
         catalogue.set_tick(category, symbol, tick)
         catalogue.set_step(category, symbol, step)
-    clock = MarketClock(int(time.time() * 1000), 1.0)
+    clock = MarketClock(wall_ms(), 1.0, real)
     feed.follow(clock)
     return Source(clock, feed, catalogue, feed.begin, feed.end)
 
@@ -121,7 +121,7 @@ def _same_source(book: Book, name: str) -> None:
     book.put("source", name)
 
 
-def _resume(flags: Options, book: Book, start_ms: int) -> MarketClock:
+def _resume(flags: Options, book: Book, start_ms: int, real: Real) -> MarketClock:
     """The clock goes on where the book left it."""
     stored = book.get("market_ms")
-    return MarketClock(int(stored) if stored is not None else start_ms, flags.speed)
+    return MarketClock(int(stored) if stored is not None else start_ms, flags.speed, real)

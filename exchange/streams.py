@@ -1,94 +1,33 @@
-"""Keeps the WebSocket connections: logins, subscriptions, pings, and every frame sent."""
+"""Keeps the WebSocket connections: dials, logins, subscriptions, pings, and who gets what."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import time
 import uuid
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from aiohttp import WSMsgType, web
 
-from exchange.auth import stream_login
-from exchange.faults import Faults
+from exchange import dcp
+from exchange.connection import PATHS, Connection, StreamKind
+from exchange.errors import Refused
+from exchange.instruments import CATEGORIES
+from exchange.public import INTERVALS
+from exchange.trade_stream import TradeStream
 from exchange.venue import Venue
 
-StreamKind = Literal["linear", "spot", "private"]
-KINDS: tuple[StreamKind, ...] = ("linear", "spot", "private")
-PRIVATE_TOPICS = ("order", "execution", "position", "wallet")
-_FRAMES_MAX = 5000  # a client this far behind is cut
+Row = dict[str, Any]
 _SPOT_ARGS_MAX = 10
-
-
-class Connection:
-    """One client's socket with its topics; frames leave in order through one task."""
-
-    def __init__(
-        self, kind: StreamKind, socket: web.WebSocketResponse, request: web.Request, faults: Faults
-    ) -> None:
-        self.kind = kind
-        self.socket = socket
-        self._request = request
-        self.id = uuid.uuid4().hex[:20]
-        self.topics: set[str] = set()
-        self.logged_in = False
-        self._faults = faults
-        self._frames: asyncio.Queue[tuple[float, bytes] | None] = asyncio.Queue(_FRAMES_MAX)
-        self._held: bytes | None = None  # a frame that waits to be sent after the next one
-
-    def push(self, topic: str, frame: bytes) -> None:
-        """Queues a frame of a topic, as the armed faults let it through."""
-        if self._faults.draw("stream", ("mute",), topic):
-            return
-        if self._faults.draw("stream", ("drop",), topic):
-            self.cut()
-            return
-        if fault := self._faults.draw("stream", ("garble",), topic):
-            frame = self._faults.garble(fault, frame)
-        late = self._faults.draw("stream", ("delay",), topic)
-        delay_s = late.ms / 1000 if late else 0.0
-        if self._held is None and self._faults.draw("stream", ("reorder",), topic):
-            self._held = frame
-            return
-        self._queue(delay_s, frame)
-        if self._faults.draw("stream", ("duplicate",), topic):
-            self._queue(0.0, frame)
-        if self._held is not None:
-            held, self._held = self._held, None
-            self._queue(0.0, held)
-
-    def reply(self, message: dict[str, Any]) -> None:
-        """Queues an answer to a request; faults leave answers and pongs alone."""
-        self._queue(0.0, msgspec.json.encode(message))
-
-    def cut(self) -> None:
-        """Drops the TCP connection without a closing handshake."""
-        if self._request.transport is not None:
-            self._request.transport.abort()
-
-    def _queue(self, delay_s: float, frame: bytes) -> None:
-        try:
-            self._frames.put_nowait((delay_s, frame))
-        except asyncio.QueueFull:
-            self.cut()
-
-    async def run_sender(self) -> None:
-        """Sends queued frames until the socket is gone."""
-        while (item := await self._frames.get()) is not None:
-            delay_s, frame = item
-            if delay_s:
-                await asyncio.sleep(delay_s)
-            try:
-                await self.socket.send_str(frame.decode())
-            except (ConnectionError, RuntimeError):
-                return
-
-    async def close(self) -> None:
-        """Says goodbye; used when the exchange stops."""
-        await self.socket.close(code=1001, message=b"exchange stops")
+_ARGS_CHARACTERS_MAX = 21_000
+_ALL_IN_ONE = ("order", "execution", "position", "execution.fast")
+_CATEGORISED = {f"{topic}.{kind}" for topic in _ALL_IN_ONE for kind in (*CATEGORIES, "inverse")}
+_ALONE = {"wallet", "greeks", "dcp", *dcp.TOPICS}
+_DEPTHS = ("1", "50", "200", "1000")
+_NETWORK_S = 0.005  # clients rely on an answer that is not there before they wait for it
+_FAST = ("category", "symbol", "orderId", "execId", "execPrice", "execQty", "side", "execTime")
 
 
 class Hub:
@@ -98,6 +37,7 @@ class Hub:
         self.venue = venue
         self.connections: set[Connection] = set()
         self.joined: list[tuple[Connection, str]] = []  # public subscriptions to be greeted
+        self._trade = TradeStream(venue)
 
     def listeners(self, kind: StreamKind, topic: str) -> list[Connection]:
         """The connections of a kind that want the topic."""
@@ -108,7 +48,7 @@ class Hub:
         wanted: Iterable[set[str]] = (c.topics for c in self.connections if c.kind == kind)
         return set().union(*wanted)
 
-    def publish(self, kind: StreamKind, topic: str, message: dict[str, Any]) -> None:
+    def publish(self, kind: StreamKind, topic: str, message: Row) -> None:
         """Sends one message of a topic to everyone who wants it."""
         listeners = self.listeners(kind, topic)
         if listeners:
@@ -118,41 +58,85 @@ class Hub:
 
     def flush_private(self) -> None:
         """Sends the engine's events to the private streams, neighbours of a topic in one frame."""
+        if not self.venue.engine.events:
+            return
         events, self.venue.engine.events = self.venue.engine.events, []
-        groups: list[tuple[str, list[dict[str, Any]]]] = []
+        if not self.topics("private"):
+            return
+        groups: list[tuple[str, str, list[Row]]] = []
         for topic, row in events:
-            if groups and groups[-1][0] == topic and topic in ("order", "execution"):
-                groups[-1][1].append(row)
+            category = str(row.get("category", ""))
+            joins = topic in ("order", "execution")
+            if groups and joins and groups[-1][:2] == (topic, category):
+                groups[-1][2].append(row)
             else:
-                groups.append((topic, [row]))
-        for topic, rows in groups:
-            for name in (topic, f"{topic}.{rows[0].get('category', '')}"):
-                message = {
-                    "id": uuid.uuid4().hex,
-                    "topic": name,
-                    "creationTime": self.venue.clock.now_ms(),
-                    "data": rows,
-                }
-                self.publish("private", name, message)
+                groups.append((topic, category, [row]))
+        for topic, category, rows in groups:
+            self._push_private(topic, category, rows)
+
+    def _push_private(self, topic: str, category: str, rows: list[Row]) -> None:
+        if topic == "execution" and category == "linear":
+            fast = [fast_row(row) for row in rows if row["execType"] == "Trade"]
+            if fast:
+                self._push_rows("execution.fast", category, fast)
+        self._push_rows(topic, category, rows)
+
+    def _push_rows(self, topic: str, category: str, rows: list[Row]) -> None:
+        now = self.venue.clock.now_ms()
+        for name in (topic, f"{topic}.{category}"):
+            message = {"topic": name, "creationTime": now, "data": rows}
+            if topic != "execution.fast":
+                message = {"id": uuid.uuid4().hex, **message}
+            self.publish("private", name, message)
+
+    # Connections
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Holds one WebSocket connection for its life."""
-        if fault := self.venue.faults.draw("rest", ("http_status",), request.path):
-            return web.Response(status=fault.status)
-        kind = KINDS[[k in request.path for k in KINDS].index(True)]
-        socket = web.WebSocketResponse(autoping=True, compress=False, max_msg_size=1 << 20)
+        faults = self.venue.faults
+        if not self.venue.limits.may_dial():
+            return web.Response(status=403)
+        if fault := faults.draw("dial", ("http_status",), request.path):
+            self.venue.book.commit()
+            return web.Response(status=fault.status or 503)
+        if faults.draw("dial", ("half_open",), request.path):
+            self.venue.book.commit()
+            await faults.cleared()
+        socket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=1 << 20)
         await socket.prepare(request)
-        connection = Connection(kind, socket, request, self.venue.faults)
+        connection = Connection(socket, request, faults, self.venue.clock)
         sender = asyncio.create_task(connection.run_sender())
         self.connections.add(connection)
         try:
-            async for message in socket:
-                if message.type is WSMsgType.TEXT:
-                    self._receive(connection, message.data)
+            await self._converse(connection)
         finally:
             self.connections.discard(connection)
             sender.cancel()
         return socket
+
+    async def _converse(self, connection: Connection) -> None:
+        if self.venue.faults.lasting("maintenance"):
+            await connection.close(1012, "maintenance")
+        elif fault := self.venue.faults.draw("dial", ("hang_up",), connection.path):
+            self.venue.book.commit()
+            await connection.close(fault.status or 1000, "bye")
+        async for message in connection.socket:
+            if connection.is_half_open:
+                continue
+            connection.touch()
+            if message.type is WSMsgType.TEXT:
+                self._arrive(connection, message.data)
+            elif message.type is WSMsgType.PING:
+                await connection.socket.pong(message.data)
+
+    def _arrive(self, connection: Connection, data: str) -> None:
+        """Receives a frame as late as a network would bring it, in order."""
+        loop = asyncio.get_running_loop()
+        fault = self.venue.faults.draw("dial", ("latency",), connection.path)
+        late_s = self.venue.faults.latency_s(fault) if fault else 0.0
+        at = max(connection.arrived_at, loop.time() + _NETWORK_S + late_s)
+        connection.arrived_at = at
+        loop.call_at(at, self._receive, connection, data)
 
     def _receive(self, connection: Connection, data: str) -> None:
         try:
@@ -161,61 +145,44 @@ class Hub:
         except (ValueError, AttributeError):
             connection.reply(_refused(connection, "", {}, "expected a JSON object"))
             return
+        if connection.kind == "trade":
+            self._trade.receive(connection, request)
+            loop = asyncio.get_running_loop()
+            loop.call_later(PUSH_AFTER_ACK_S, self.flush_private)
+            return
         echo = {"req_id": request["req_id"]} if "req_id" in request else {}
         args = request.get("args")
-        args = args if isinstance(args, list) else []
+        args = [str(topic) for topic in args] if isinstance(args, list) else []
         if operation == "ping":
             connection.reply(self._pong(connection, echo))
         elif operation == "auth" and connection.kind == "private":
-            self._login(connection, args, echo)
+            self._log_in(connection, request.get("args"), echo)
         elif operation in ("subscribe", "unsubscribe"):
             connection.reply(self._subscribe(connection, operation, args, echo))
         else:
             connection.reply(_refused(connection, str(operation), echo, "error:invalid op"))
 
-    def _pong(self, connection: Connection, echo: dict[str, Any]) -> dict[str, Any]:
+    def _pong(self, connection: Connection, echo: Row) -> Row:
         if connection.kind == "private":
-            now = str(self.venue.clock.now_ms())
+            now = str(self.venue.clock.shown_ms())
             return {**echo, "op": "pong", "args": [now], "conn_id": connection.id}
-        pong = {
-            "success": True,
-            "ret_msg": "pong",
-            "conn_id": connection.id,
-            "op": "ping",
-        }
-        return {**pong, **echo}
+        empty = {"req_id": ""} if connection.kind == "linear" else {}
+        pong = {"success": True, "ret_msg": "pong", "conn_id": connection.id}
+        return {**pong, **empty, **echo, "op": "ping"}
 
-    def _login(self, connection: Connection, args: list[Any], echo: dict[str, Any]) -> None:
-        good = stream_login(args, self.venue.keys, self.venue.clock)
-        connection.logged_in = good
-        message = "" if good else "Params Error"
-        answer = {
-            "success": good,
-            "ret_msg": message,
-            "op": "auth",
-            "conn_id": connection.id,
-        }
-        connection.reply({**answer, **echo})
+    def _log_in(self, connection: Connection, args: Any, echo: Row) -> None:
+        try:
+            arguments = args if isinstance(args, list) else []
+            connection.key = self.venue.keys.log_in(arguments, connection.remote)
+            message = ""
+        except Refused as refusal:
+            message = refusal.message
+        answer = {"success": not message, "ret_msg": message, "op": "auth"}
+        connection.reply({**answer, "conn_id": connection.id, **echo})
 
-    def _subscribe(
-        self,
-        connection: Connection,
-        operation: str,
-        args: list[Any],
-        echo: dict[str, Any],
-    ) -> dict[str, Any]:
-        if connection.kind == "private" and not connection.logged_in:
-            return _refused(connection, operation, echo, "Request not authorized")
-        if connection.kind == "spot" and len(args) > _SPOT_ARGS_MAX:
-            return _refused(connection, operation, echo, "args size >10")
-        for topic in args:
-            if not self._known(connection.kind, str(topic)):
-                return _refused(
-                    connection,
-                    operation,
-                    echo,
-                    f"error:handler not found,topic:{topic}",
-                )
+    def _subscribe(self, connection: Connection, operation: str, args: list[str], echo: Row) -> Row:
+        if problem := self._problem(connection, operation, args):
+            return _refused(connection, operation, echo, problem)
         if operation == "unsubscribe":
             connection.topics.difference_update(args)
         else:
@@ -223,52 +190,65 @@ class Hub:
             connection.topics.update(args)
             if connection.kind != "private":
                 self.joined += [(connection, topic) for topic in fresh]
-        message = "subscribe" if connection.kind == "spot" and operation == "subscribe" else ""
-        answer = {
-            "success": True,
-            "ret_msg": message,
-            "conn_id": connection.id,
-            "op": operation,
-        }
-        return {**answer, **echo}
+        is_spot = connection.kind == "spot" and operation == "subscribe"
+        empty = {"req_id": ""} if connection.kind == "linear" else {}
+        answer = {"success": True, "ret_msg": "subscribe" if is_spot else ""}
+        return {**answer, "conn_id": connection.id, **empty, **echo, "op": operation}
+
+    def _problem(self, connection: Connection, operation: str, args: list[str]) -> str:
+        """Why a subscription is refused; empty if it is good."""
+        kind = connection.kind
+        if kind == "private" and connection.key is None:
+            return "Request not authorized"
+        if kind == "spot" and len(args) > _SPOT_ARGS_MAX:
+            return "args size >10"
+        wanted = connection.topics | set(args) if operation == "subscribe" else set(args)
+        if kind != "private" and sum(map(len, wanted)) > _ARGS_CHARACTERS_MAX:
+            return f"args length >{_ARGS_CHARACTERS_MAX}"
+        for topic in args:
+            if not self._known(kind, topic):
+                return f"error:handler not found,topic:{topic}"
+        if _CATEGORISED.intersection(args) and set(_ALL_IN_ONE).intersection(args):
+            return "error:all-in-one topics and categorised topics in one request"
+        return ""
 
     def _known(self, kind: StreamKind, topic: str) -> bool:
-        parts = topic.split(".")
         if kind == "private":
-            name_fits = parts[0] in PRIVATE_TOPICS
-            return name_fits and (len(parts) == 1 or parts[1:] in (["linear"], ["spot"]))
+            return topic in _ALONE or topic in _ALL_IN_ONE or topic in _CATEGORISED
+        if kind == "status":
+            return topic == "system.status"
+        parts = topic.split(".")
         if self.venue.market.catalogue.get(kind, parts[-1]) is None:
             return False
-        if parts[0] in ("kline", "orderbook"):
-            return len(parts) == 3 and parts[1] in _PARAMETERS[parts[0]]
-        return parts[0] in ("tickers", "publicTrade") and len(parts) == 2
+        if parts[0] == "kline":
+            return len(parts) == 3 and parts[1] in INTERVALS
+        if parts[0] == "orderbook":
+            return len(parts) == 3 and parts[1] in _DEPTHS
+        names = ("tickers", "publicTrade", *(("allLiquidation",) if kind == "linear" else ()))
+        return parts[0] in names and len(parts) == 2
 
-    async def close(self) -> None:
-        """Closes every connection, giving up after two real seconds."""
-        deadline = time.monotonic() + 2
+    async def drop_idle(self) -> None:
+        """Closes private connections that were silent for as long as they may be."""
         for connection in list(self.connections):
-            try:
-                async with asyncio.timeout_at(
-                    asyncio.get_running_loop().time() + max(0.0, deadline - time.monotonic())
-                ):
-                    await connection.close()
-            except TimeoutError:
-                connection.cut()
+            if connection.kind in ("private", "trade") and connection.is_idle:
+                await connection.close(1000, "idle")
+
+    async def close(self, code: int, reason: str) -> None:
+        """Closes every connection."""
+        await asyncio.gather(*(c.close(code, reason) for c in list(self.connections)))
 
 
-_PARAMETERS = {
-    "kline": ("1", "3", "5", "15", "30", "60", "120", "240", "360", "720", "D", "W"),
-    "orderbook": ("1", "50", "200"),
-}
+PUSH_AFTER_ACK_S = 0.002
+STREAM_PATHS = tuple(PATHS)
 
 
-def _refused(
-    connection: Connection, operation: str, echo: dict[str, Any], message: str
-) -> dict[str, Any]:
-    answer = {
-        "success": False,
-        "ret_msg": message,
-        "conn_id": connection.id,
-        "op": operation,
-    }
-    return {**answer, **echo}
+def fast_row(row: Row) -> Row:
+    """An execution as in `execution.fast`, which tells the orderLinkId of takers only."""
+    fast = {name: row[name] for name in _FAST}
+    fast["orderLinkId"] = "" if row["isMaker"] else row["orderLinkId"]
+    return {**fast, "isMaker": row["isMaker"], "seq": row["seq"]}
+
+
+def _refused(connection: Connection, operation: str, echo: Row, message: str) -> Row:
+    answer = {"success": False, "ret_msg": message, "conn_id": connection.id}
+    return {**answer, **echo, "op": operation}

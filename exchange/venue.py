@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from exchange.account import Account
-from exchange.auth import Keys, RateLimits
+from exchange.auth import Key, Keys
 from exchange.book import Book
 from exchange.clock import MarketClock
+from exchange.depth import Depth
 from exchange.engine import Engine
 from exchange.errors import Refused
 from exchange.faults import Faults
 from exchange.instruments import Catalogue, Instrument
-from exchange.market import DayStatistics, Depth, Market, day_statistics
+from exchange.limits import RateLimits
+from exchange.market import DayStatistics, Market, day_statistics
 from exchange.paths import Path
 
 _LEASE_REAL_S = 0.5  # the stored clock is this far ahead, so that a restart never steps back
@@ -27,10 +28,11 @@ _DAY_FRESH_REAL_S = 10.0
 class Settings:
     """What the flags say about the account and the market."""
 
-    keys: Keys
+    keys: tuple[Key, ...]
     deposit: Decimal
     depth: Depth
     rate_limit: bool
+    dcp: bool = False  # disconnect protection, which the venue gives to institutions only
 
 
 class Venue:
@@ -46,7 +48,8 @@ class Venue:
     ) -> None:
         self.clock = clock
         self.book = book
-        self.keys = settings.keys
+        self.keys = Keys(clock, settings.keys)
+        self.dcp_enabled = settings.dcp
         self.market = Market(clock, path, catalogue, settings.depth)
         self.market.shocks = {
             symbol: [(int(since), float(factor)) for since, factor in rows]
@@ -56,7 +59,6 @@ class Venue:
         self.engine = Engine(self.market, self.account, book)
         self.limits = RateLimits(clock, settings.rate_limit)
         self.faults = Faults(lambda **fields: book.log("fault", clock.now_ms(), **fields))
-        self.skipped: set[str] = set()  # symbols whose next closed candle is not pushed
         self.started_ms = clock.now_ms()
         self._stored_at = 0.0
         self._days: dict[tuple[str, str], tuple[float, DayStatistics]] = {}
@@ -65,13 +67,13 @@ class Venue:
     def advance(self) -> None:
         """Processes market time up to now; commits what happened."""
         self.engine.step()
-        stale = time.monotonic() - self._stored_at > _LEASE_REAL_S / 2
+        stale = self.clock.real() - self._stored_at > _LEASE_REAL_S / 2
         if self.engine.events or stale:
             self.settle()
 
     def settle(self, clean: bool = False) -> None:
         """Commits; the stored clock is ahead of now unless this is a clean stop."""
-        self._stored_at = time.monotonic()
+        self._stored_at = self.clock.real()
         lease = 0 if clean else int(_LEASE_REAL_S * 1000 * self.clock.rate)
         self.book.put("market_ms", self.clock.now_ms() + lease)
         self.book.put("stepped_s", self.engine.stepped_s)
@@ -95,15 +97,16 @@ class Venue:
         self.book.rollback()
         self.account.restore()
         self.engine.load_orders()
+        self.engine.clearing.funding.restore()
         self.engine.events.clear()
 
     def day(self, instrument: Instrument) -> DayStatistics:
         """24-hour statistics, at most ten real seconds old."""
         key = (instrument.category, instrument.symbol)
         found = self._days.get(key)
-        if found is None or time.monotonic() - found[0] > _DAY_FRESH_REAL_S:
+        if found is None or self.clock.real() - found[0] > _DAY_FRESH_REAL_S:
             found = self._days[key] = (
-                time.monotonic(),
+                self.clock.real(),
                 day_statistics(self.market, instrument),
             )
         return found[1]

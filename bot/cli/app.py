@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from bot.cli import commanding, configuring, keeping, proving, watching
+from bot.cli import commanding, configuring, deadman, keeping, proving, watching
 from bot.cli.output import CODES, Exit, put_json, say
 from bot.desk.query import BadQuery
 from bot.errors import BotError, ConfigError, NotRunning, OutcomeUnknown, Refused
@@ -65,6 +65,7 @@ for command in (
     keeping.backup,
     keeping.restore,
     commanding.panic,
+    deadman.deadman,
 ):
     bot.add_command(command)
 

@@ -223,19 +223,13 @@ async def _panic(
 
 
 def _address(venue: Any, folder: Path) -> tuple[str, str, str, str]:
-    """Return where the venue is. A lost exchange gives an address where every step says so."""
+    """Return the venue's address and the key."""
     from bot.edge import embedded
 
     if venue.env != "embedded":
         return venue.rest_url, venue.ws_url, venue.key, venue.secret
-    import msgspec
-
-    try:
-        found = msgspec.json.decode((folder / embedded.PORT_FILE).read_bytes())
-        url = str(found["url"])
-    except (OSError, msgspec.DecodeError, KeyError, TypeError):
-        url = "http://127.0.0.1:1"  # nothing listens there: the steps fail and are written down
-    return url, url.replace("http", "ws", 1), embedded.KEY, embedded.SECRET
+    found = embedded.last_known(folder)
+    return found.rest_url, found.ws_url, found.key, found.secret
 
 
 def _show_panic(lines: list[str], *, as_json: bool) -> int:

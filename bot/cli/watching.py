@@ -56,6 +56,12 @@ def _show_status(found: Status) -> None:
         put(f"          - {reason}")
     halt = found.halt
     put(f"HALT      {f'set by {halt.who}: {halt.reason}' if halt.set else 'clear'}")
+    for deed in found.panics:
+        did = "; ".join(deed.did) or "nothing could be done"
+        put(f"panic     {moment(deed.wall_ms)} real time, {deed.who}: {did}")
+        put(f"          - because {deed.reason}")
+        if deed.undone:
+            put(f"          - NOT done: {deed.undone}")
     if found.equity:
         mark = found.equity
         put(

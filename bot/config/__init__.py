@@ -18,20 +18,32 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
-from bot.config.reading import Reading, either, no_such_key
-from bot.config.sections import FIELDS, Config, Exchange, Notify, Store, Venue, is_secret
-from bot.core.settings import LOWER, PROFILES, profile, value_of
+from bot.config.reading import Reading, credential, either, no_such_key
+from bot.config.sections import (
+    FIELDS,
+    Config,
+    Deadman,
+    Exchange,
+    Notify,
+    Store,
+    Venue,
+    is_secret,
+)
+from bot.core.limits import LOWER
+from bot.core.settings import PROFILES, profile, value_of
 from bot.errors import ConfigError
 
 __all__ = [
     "FIELDS",
     "Config",
+    "Deadman",
     "Exchange",
     "Explanation",
     "Loaded",
     "Notify",
     "Store",
     "Venue",
+    "bot_key",
     "config_hash",
     "effective",
     "explain",
@@ -62,14 +74,17 @@ class Explanation(Struct, frozen=True):
     tighter: str
 
 
-def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
+def load(
+    path: Path | None = None, environ: Mapping[str, str] | None = None, account: str = "venue"
+) -> Loaded:
     """Return the effective configuration.
 
-    ``path`` None means ``bot.toml`` in the working directory, or no file. Raises ConfigError with
-    a sentence for each problem found.
+    ``path`` None means ``bot.toml`` in the working directory, or no file. ``account`` is the
+    section whose key is read: ``venue`` for the bot, ``deadman`` for the dead-man. Raises
+    ConfigError with a sentence for each problem found.
     """
     file = path or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-    reading = Reading(file.name if file else "configuration")
+    reading = Reading(file.name if file else "configuration", account)
     reading.take_file(_parse(file) if file else {})
     reading.take_venue_defaults()
     reading.take_secrets(environ or {})
@@ -78,6 +93,17 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     if reading.problems:
         raise ConfigError(reading.problems)
     return Loaded(config, file, reading.origins, config_hash(config))
+
+
+def bot_key(loaded: Loaded, environ: Mapping[str, str]) -> str:
+    """Return the bot's API key, or "" where this process may not read it, as it should be."""
+    try:
+        return (
+            environ.get("BOT_VENUE_KEY", "").strip()
+            or credential(loaded.config.venue.key_file, environ).read_text(encoding="utf-8").strip()
+        )
+    except (OSError, ValueError):
+        return ""
 
 
 def explain(loaded: Loaded, key: str) -> Explanation:

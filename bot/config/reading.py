@@ -9,18 +9,23 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
+from bot.config.private import secret_in
 from bot.config.rules import BYBIT, broken
 from bot.config.sections import EDGE, FIELDS, SECTIONS, Config, Edge, is_secret, sources
 from bot.core.settings import PROFILES, Settings, profile, why_not_value, why_wider, with_value
 
-_NOT_IN_FILE = ("venue.key", "venue.secret")
+ACCOUNTS = ("venue", "deadman")
+"""The sections that hold a key to the account; each program reads its own, never the other's."""
+
+_NOT_IN_FILE = tuple(f"{section}.{name}" for section in ACCOUNTS for name in ("key", "secret"))
 
 
 class Reading:
     """The values read so far, where each came from, and what was wrong."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, account: str = "venue") -> None:
         self.name = name
+        self.account = account
         self.values: dict[str, Any] = {}
         self.origins: dict[str, str] = {}
         self.problems: list[str] = []
@@ -79,38 +84,28 @@ class Reading:
         env = self.values.get("venue.env", "embedded")
         given = {key for key in BYBIT.get(env, {}) if self.values.get(key) or key in self._failed}
         for key, url in BYBIT.get(env, {}).items():
-            # Whoever names the private streams' address means the public ones too.
-            if key not in given and not (key == "venue.ws_public_url" and "venue.ws_url" in given):
+            if key not in given:
                 self.accept(key, url, f"default of venue.env {env}")
 
     def take_secrets(self, environ: Mapping[str, str]) -> None:
         """Read each secret from its file, then from the environment, which wins."""
         for key, (hint, meta) in FIELDS.items():
-            if not is_secret(meta):
+            section = key.partition(".")[0]
+            if not is_secret(meta) or section in {*ACCOUNTS} - {self.account}:
                 continue
             variable, file_key = sources(meta)
             text, origin = environ.get(variable, "").strip(), f"environment {variable}"
             named = self.values.get(file_key, "")
             if not text and named:
-                text, origin = self._secret_file(file_key, Path(named)), f"file {named}"
+                path = credential(named, environ)
+                handed = path.parent == Path(environ.get("CREDENTIALS_DIRECTORY") or "/dev/null")
+                text, why = secret_in(path, handed=handed)
+                origin = f"file {path}"
+                if why:
+                    self.refuse(file_key, why)
             if text:
                 many = get_origin(get_args(hint)[0]) is tuple
                 self.accept(key, text.split() if many else text, origin)
-
-    def _secret_file(self, key: str, path: Path) -> str:
-        try:
-            # Group bits are allowed: they show the ACL mask of a systemd credential.
-            if path.stat().st_mode & 0o007:
-                self.refuse(key, f"expected {path} closed to others (chmod o=), found it open")
-                return ""
-            text = path.read_text(encoding="utf-8").strip()
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else "bytes that are not UTF-8 text"
-            self.refuse(key, f"expected a readable file at {path}, found: {why}")
-            return ""
-        if not text:
-            self.refuse(key, f"expected a secret in {path}, found an empty file")
-        return text
 
     def build(self) -> Config:
         """Return the configuration of all values that fit."""
@@ -127,7 +122,7 @@ class Reading:
 
     def check(self, config: Config) -> None:
         """Record each rule between values that does not hold, where its own keys are sound."""
-        for sentence in broken(config, self.origins):
+        for sentence in broken(config, self.origins, self.account):
             if not any(key in sentence for key in self._failed):
                 self.problems.append(f"{self.name}: {sentence}")
 
@@ -139,6 +134,12 @@ def _flat(tables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}.{key}", inner) for key, inner in value.items())
         else:
             yield name, value
+
+
+def credential(name: str, environ: Mapping[str, str]) -> Path:
+    """Return where a secret file is: a bare name may be a credential that systemd handed over."""
+    handed = Path(environ.get("CREDENTIALS_DIRECTORY", ""), name)
+    return handed if handed.is_file() else Path(name)
 
 
 def no_such_key(key: str) -> str:

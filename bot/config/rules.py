@@ -25,35 +25,80 @@ BYBIT = {
 }
 """Bybit's addresses, by environment."""
 
+_DOMAINS = (
+    *("bybit.com", "bytick.com", "bybit.nl", "bybit.eu", "bybit.kz", "bybit.ae", "bybit.id"),
+    *("bybit-tr.com", "bybitgeorgia.ge"),
+)
+_API_LIVE = frozenset(f"api.{domain}" for domain in _DOMAINS)
+_STREAM_LIVE = frozenset(f"stream.{domain}" for domain in _DOMAINS)
+HOSTS = {
+    ("live", "rest_url"): _API_LIVE,
+    ("live", "ws_url"): _STREAM_LIVE,
+    ("live", "ws_public_url"): _STREAM_LIVE,
+    ("testnet", "rest_url"): frozenset({"api-testnet.bybit.com"}),
+    ("testnet", "ws_url"): frozenset({"stream-testnet.bybit.com"}),
+    ("testnet", "ws_public_url"): frozenset({"stream-testnet.bybit.com"}),
+    ("demo", "rest_url"): frozenset({"api-demo.bybit.com"}),
+    ("demo", "ws_url"): frozenset({"stream-demo.bybit.com"}),
+    ("demo", "ws_public_url"): _STREAM_LIVE,
+}
+"""The hosts that each environment of Bybit has, by the key of their address."""
 
-def broken(config: Config, origins: Mapping[str, str]) -> Iterator[str]:
-    """Yield a sentence for each rule between values that does not hold."""
+UNIX = "unix:"
+
+
+def broken(config: Config, origins: Mapping[str, str], account: str = "venue") -> Iterator[str]:
+    """Yield a sentence for each rule between values that does not hold.
+
+    ``account`` is the section whose key is used.
+    """
     yield from cross_rules(config.settings)
     yield from _store_rules(config)
     yield from _exchange_rules(config)
-    yield from _venue_rules(config, origins)
+    yield from _venue_rules(config, origins, account)
+    yield from _deadman_rules(config)
 
 
-def _venue_rules(config: Config, origins: Mapping[str, str]) -> Iterator[str]:
-    """Yield what does not fit between the environment, its addresses, and its keys."""
+def _venue_rules(config: Config, origins: Mapping[str, str], account: str) -> Iterator[str]:
+    """Yield what does not fit between the environment, its addresses, and its account."""
     venue = config.venue
     yield from _address("rest_url", venue.env, venue.rest_url, ("http", "https"))
     yield from _address("ws_url", venue.env, venue.ws_url, ("ws", "wss"))
     if venue.ws_public_url:
         yield from _address("ws_public_url", venue.env, venue.ws_public_url, ("ws", "wss"))
+    if venue.env == "live" and not venue.account:
+        yield "venue.account: expected the account's uid or name (venue.env is live), found nothing"
     for name in ("key", "secret"):
-        field, origin = f"venue.{name}_file", origins.get(f"venue.{name}", "nothing")
-        if venue.env == "live" and not origin.startswith("file "):
-            yield f"{field}: expected a file (venue.env is live), found {origin}"
-        elif venue.env in ("testnet", "demo") and origin == "nothing":
-            wanted = f"a file or BOT_VENUE_{name.upper()}"
-            yield f"{field}: expected {wanted} (venue.env is {venue.env}), found neither"
+        why = _why_not_key(venue.env, account, name, origins.get(f"{account}.{name}", "nothing"))
+        if why:
+            yield f"{account}.{name}_file: {why} (venue.env is {venue.env})"
+
+
+def _why_not_key(env: str, account: str, name: str, origin: str) -> str | None:
+    """Tell why a key may not come from where it came, or None: Bybit's come from files only."""
+    if env in BYBIT:
+        return None if origin.startswith("file ") else f"expected a file, found {origin}"
+    if env == "sim" and account != "venue" and origin == "nothing":
+        return f"expected a file or BOT_{account.upper()}_{name.upper()}, found neither"
+    return None  # the embedded exchange has keys of its own
 
 
 def _address(name: str, env: str, url: str, schemes: tuple[str, str]) -> Iterator[str]:
-    why = _why_not_url(env, url, schemes)
+    why = _why_not_socket(env, url) if url.startswith(UNIX) else _why_not_url(env, url, schemes)
+    if why is None and env in BYBIT:
+        host = urlsplit(url).hostname or ""
+        if host not in HOSTS[env, name]:
+            why = f"expected a host of the venue (venue.env is {env}), found {host}"
     if why:
         yield f"venue.{name}: {why}"
+
+
+def _why_not_socket(env: str, url: str) -> str | None:
+    """Tell why a Unix socket does not fit the environment, or None."""
+    path = url.removeprefix(UNIX)
+    if env != "sim":
+        return f"expected no Unix socket (venue.env is {env}), found {path}"
+    return None if path.startswith("/") else f"expected an absolute path, found {path or 'nothing'}"
 
 
 def _why_not_url(env: str, url: str, schemes: tuple[str, str]) -> str | None:
@@ -74,8 +119,6 @@ def _why_not_url(env: str, url: str, schemes: tuple[str, str]) -> str | None:
     loopback = _is_loopback(host)
     if env == "sim" and not loopback:
         return f"expected a loopback host (venue.env is sim), found {host}"
-    if env != "sim" and loopback:
-        return f"expected a host of the venue (venue.env is {env}), found {host}"
     if not loopback and parts.scheme != schemes[1]:
         return f"expected {schemes[1]} (the host is not loopback), found {parts.scheme}"
     return None
@@ -103,6 +146,18 @@ def _exchange_rules(config: Config) -> Iterator[str]:
     missing = [symbol for symbol in config.settings.market.symbols if symbol not in offered]
     if config.venue.env == "embedded" and offered and missing:
         yield f"market.symbols: expected symbols of exchange.symbols, found {', '.join(missing)}"
+
+
+def _deadman_rules(config: Config) -> Iterator[str]:
+    """Yield what does not fit between the stages: each comes after the one before."""
+    warn, cancel = config.deadman.warn_real_seconds, config.deadman.cancel_real_seconds
+    flatten = config.deadman.flatten_real_seconds
+    if not warn < cancel:
+        expected = f"expected > deadman.warn_real_seconds ({warn:g})"
+        yield f"deadman.cancel_real_seconds: {expected}, found {cancel:g}"
+    if flatten and not flatten >= cancel:
+        expected = f"expected 0, or ≥ deadman.cancel_real_seconds ({cancel:g})"
+        yield f"deadman.flatten_real_seconds: {expected}, found {flatten:g}"
 
 
 def _store_rules(config: Config) -> Iterator[str]:

@@ -42,16 +42,28 @@ class Venue(_Section, frozen=True):
             "embedded starts the simulated exchange itself; sim is one already running on loopback; the others are Bybit's."
         ),
     ] = "embedded"
-    rest_url: Annotated[str, _text("Base URL of REST; Bybit's is built in.")] = ""
-    ws_url: Annotated[str, _text("Base URL of the WebSocket streams; Bybit's is built in.")] = ""
+    account: Annotated[
+        str, _text("The account's uid or name as the venue reports it; live needs it typed here.")
+    ] = ""
+    rest_url: Annotated[
+        str, _text("Base URL of REST; Bybit's is built in. sim may have a socket: unix:/path.")
+    ] = ""
+    ws_url: Annotated[
+        str,
+        _text("Base URL of the streams; Bybit's is built in. sim may have a socket: unix:/path."),
+    ] = ""
     ws_public_url: Annotated[
         str, _text("Base URL of the public streams, where it differs from ws_url.")
     ] = ""
     key_file: Annotated[
-        str, _text("File that holds the API key; must not be readable by everyone.")
+        str,
+        _text("File that holds the API key: ours, mode 0400; or the name of a systemd credential."),
     ] = ""
     secret_file: Annotated[
-        str, _text("File that holds the API secret; must not be readable by everyone.")
+        str,
+        _text(
+            "File that holds the API secret: ours, mode 0400; or the name of a systemd credential."
+        ),
     ] = ""
     key: Annotated[str, _secret("The API key.", "BOT_VENUE_KEY", "venue.key_file")] = ""
     secret: Annotated[str, _secret("The API secret.", "BOT_VENUE_SECRET", "venue.secret_file")] = ""
@@ -88,7 +100,10 @@ class Notify(_Section, frozen=True):
         ),
     ] = ()
     urls_file: Annotated[
-        str, _text("File that holds the Apprise URLs; must not be readable by everyone.")
+        str,
+        _text(
+            "File that holds the Apprise URLs: ours, mode 0400; or the name of a systemd credential."
+        ),
     ] = ""
     severity_min: Annotated[
         Literal["info", "warning", "critical"], _text("Anything below is not sent.")
@@ -104,6 +119,47 @@ class Store(_Section, frozen=True):
     ] = 20_000
 
 
+class Deadman(_Section, frozen=True):
+    """The dead-man: a program beside the bot that acts when its heartbeat stops."""
+
+    warn_real_seconds: Annotated[
+        float, _number("Silence after which people are told, real s.", 3, 3_600)
+    ] = 30
+    cancel_real_seconds: Annotated[
+        float,
+        _number("Silence after which HALT is set and entries are cancelled, real s.", 5, 86_400),
+    ] = 90
+    flatten_real_seconds: Annotated[
+        float,
+        _number(
+            "Silence after which positions are closed, real s; 0 keeps them under their stops.",
+            0,
+            604_800,
+        ),
+    ] = 0
+    end_hung: Annotated[
+        bool, _text("End a bot that hangs before its entries are cancelled, so that they stay so.")
+    ] = True
+    key_file: Annotated[
+        str,
+        _text(
+            "File that holds the dead-man's own API key: ours, mode 0400; or the name of a systemd credential."
+        ),
+    ] = ""
+    secret_file: Annotated[
+        str,
+        _text(
+            "File that holds the dead-man's own API secret: ours, mode 0400; or the name of a systemd credential."
+        ),
+    ] = ""
+    key: Annotated[
+        str, _secret("The dead-man's own API key.", "BOT_DEADMAN_KEY", "deadman.key_file")
+    ] = ""
+    secret: Annotated[
+        str, _secret("The dead-man's own API secret.", "BOT_DEADMAN_SECRET", "deadman.secret_file")
+    ] = ""
+
+
 class Edge(Struct, frozen=True):
     """The sections that decisions do not read."""
 
@@ -111,6 +167,7 @@ class Edge(Struct, frozen=True):
     exchange: Exchange = Exchange()
     notify: Notify = Notify()
     store: Store = Store()
+    deadman: Deadman = Deadman()
 
 
 class Config(Edge, frozen=True):

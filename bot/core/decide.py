@@ -114,7 +114,7 @@ def reconciled(turn: Turn, event: events.Reconciled) -> None:
         orders.news(turn, events.OrderReported(at=event.at, row=row))
     breaker.answered(turn, event)
     if turn.world.account.booked_at >= event.as_of:
-        turn.emit(account_question(turn.world, event.depth))  # torn: read again
+        turn.set(account=replace(turn.world.account, reread=event.depth))  # torn
         return
     orders.missing(turn, event)
     orders.all_booked(turn, event.as_of)
@@ -138,7 +138,16 @@ def private_read(turn: Turn, as_of: int) -> None:
 
 
 def filled(turn: Turn, event: events.Filled) -> None:
-    """Book an execution of the private stream."""
+    """Book an execution of the private stream.
+
+    Not before the account was read after the stream was away: what came meanwhile goes first.
+    """
+    world = turn.world
+    behind = world.private_lost or world.private_up_at
+    if behind or world.state("process") not in ("RUNNING", "DRAINING"):
+        depth = world.account.reread or "light"
+        turn.set(account=replace(world.account, reread=depth))
+        return
     positions.book(turn, event.fill)
 
 
@@ -262,6 +271,12 @@ def halted(turn: Turn, event: events.Halted) -> None:
     turn.fire(KILL, event, ACCOUNT)
 
 
+def panicked(turn: Turn, event: events.Panicked) -> None:
+    """Remember how far the lines were read: their file is put aside once this is committed."""
+    if event.lines:
+        turn.set(panic_read=event.lines[-1])
+
+
 def restored(turn: Turn, event: events.Restored) -> None:
     """A backup took the place of the database: a new epoch of order ids."""
     turn.set(epoch=event.epoch)
@@ -289,7 +304,7 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Poisoned:         (holds.hold_account,),
     events.Latched:          (holds.hold_account,),
     events.Restored:         (restored,),
-    events.Panicked:         (process.advance,),
+    events.Panicked:         (panicked, process.advance),
     events.Ticked:           (parameters.expire, feeds.tick, orders.tick, deliveries.due_again,
                               doubt.tick, working.tick, positions.tick, protection.tick, shadow.follow,
                               account.review, kill_ticks, runs.flatten, breaker.tick, reconciliation.due,

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from bot.core.effects import PROTECTIVE, Amend, Exit, Protect, Submit
+from bot.core.effects import PROTECTIVE, Amend, Cancel, Exit, Inquire, Protect, Reconcile, Submit
 from bot.core.events import Delivered, Emitted, Recovered, Ticked, Undelivered
 from bot.core.machine import BORN, Row, Table, always
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn
     from bot.core.world import World
+
+
+IMPATIENT = (Protect, Cancel, Inquire, Reconcile)
+"""Retried after short pauses: a naked position or an outcome in doubt does not wait long."""
 
 
 class DeliveryState(StrEnum):
@@ -105,7 +109,7 @@ def outcome(turn: Turn, event: Delivered | Undelivered) -> None:
     if step is not None and step.dest == RETRY:
         limits = turn.world.settings.delivery
         most = limits.backoff_max_real_seconds
-        if isinstance(delivery.effect, Protect):  # naked positions do not wait long
+        if isinstance(delivery.effect, IMPATIENT):
             most = min(most, 2 * turn.world.settings.orders.naked_real_seconds)
         pause = min(most, limits.backoff_real_seconds * 2 ** min(delivery.attempts, 16))
         later = replace(

@@ -23,7 +23,7 @@ from bot.core.events import (
 from bot.core.facts import FillBooked, TradeClosed
 from bot.core.machine import BORN, Row, Table, always
 from bot.core.values import ZERO, Side, VenueFill, VenuePosition
-from bot.core.world import Closed, Position
+from bot.core.world import Closed, Leg, Position
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FILLS_REMEMBERED = 2_000
 CLOSED_REMEMBERED = 500
+LEGS_MAX = 200
 
 
 class PositionState(StrEnum):
@@ -114,7 +115,7 @@ def book(turn: Turn, fill: VenueFill) -> None:
     if fill.fill in world.fills or forgotten or fill.symbol not in world.positions:
         return
     before = world.positions[fill.symbol]
-    after, realised = apply_fill(before, fill)
+    after, realised = in_its_place(before, fill)
     account = replace(
         world.account,
         cash=world.account.cash + realised - fill.fee,
@@ -129,6 +130,32 @@ def book(turn: Turn, fill: VenueFill) -> None:
     if before.qty and (not after.qty or after.qty * before.qty < 0):
         _close(turn, before, after, fill)
     turn.fire(POSITION, event, fill.symbol)
+
+
+def in_its_place(before: Position, fill: VenueFill) -> tuple[Position, Decimal]:
+    """Return the position after an execution and the profit that it realised, before fees.
+
+    One that comes late changes the average that later ones were closed at: they are taken anew in
+    the order of the venue.
+    """
+    after, realised = apply_fill(before, fill)
+    leg = Leg(fill.at, fill.fill, fill.side, fill.qty, fill.price, fill.fee)
+    whole = bool(before.legs) or not before.qty
+    legs = (*before.legs, leg) if whole and len(before.legs) < LEGS_MAX else ()
+    late = len(legs) > 1 and leg.at < legs[-2].at
+    if late:
+        legs = tuple(sorted(legs, key=lambda one: one.at))
+        anew = Position(before.symbol)
+        for one in legs:
+            anew, _ = apply_fill(anew, _as_fill(before.symbol, one))
+        if anew.qty == after.qty:
+            realised = anew.realised - before.realised
+            after = replace(after, avg=anew.avg, realised=anew.realised)
+    return replace(after, legs=legs), realised
+
+
+def _as_fill(symbol: str, leg: Leg) -> VenueFill:
+    return VenueFill(leg.fill, "", symbol, leg.side, leg.qty, leg.price, leg.fee, leg.at)
 
 
 def _forget(turn: Turn) -> None:
@@ -231,7 +258,9 @@ def _adopted(position: Position, there: VenuePosition, now: int) -> Position:
         return Position(position.symbol)
     kept = position if there.qty * position.qty > 0 else Position(position.symbol)
     opened_at = position.opened_at or now
-    return replace(kept, qty=there.qty, avg=there.entry, opened_at=opened_at, naked_since=now)
+    return replace(
+        kept, qty=there.qty, avg=there.entry, opened_at=opened_at, naked_since=now, legs=()
+    )
 
 
 def tick(turn: Turn, event: Ticked) -> None:

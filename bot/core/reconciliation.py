@@ -142,7 +142,13 @@ def difference(world: World, event: Reconciled) -> Iterator[str]:
 def due(turn: Turn, event: Ticked) -> None:
     """Compare the account with the venue from time to time; at the day's end, all of the day."""
     world, account = turn.world, turn.world.account
-    if world.state("process") != "RUNNING" or pending(world, Reconcile):
+    if pending(world, Reconcile):
+        return
+    if account.reread:
+        turn.set(account=replace(account, reread=""))
+        turn.emit(account_question(world, account.reread))
+        return
+    if world.state("process") != "RUNNING":
         return
     limits = world.settings.orders
     if account.compared_day and world.at // DAY_MS > account.compared_day:

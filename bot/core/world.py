@@ -38,6 +38,7 @@ class Account(Struct, frozen=True):
 
     ``fills_since``: every execution before it was read. ``fills_floor``: executions before it are
     no longer remembered one by one, so none older is booked. Nothing before ``began_at`` is ours.
+    ``reread``: how deep the account is to be read again at the next tick, empty if not.
     """
 
     cash: Decimal = ZERO
@@ -56,6 +57,7 @@ class Account(Struct, frozen=True):
     fills_floor: int = 0
     full_at: int = 0
     compared_day: int = 0
+    reread: str = ""
 
 
 class Order(Struct, frozen=True):
@@ -81,11 +83,22 @@ class Order(Struct, frozen=True):
     moves: int = 0
 
 
+class Leg(Struct, frozen=True, array_like=True):
+    """An execution of an open position, kept so that one that comes late can take its place."""
+
+    at: int
+    fill: str
+    side: Side
+    qty: Decimal
+    price: Decimal
+    fee: Decimal
+
+
 class Position(Struct, frozen=True):
     """A position; ``qty`` signed. ``stop_held`` tells whether the venue holds exactly this stop.
 
     ``venue_qty`` is what the venue reported last, at ``venue_at``. ``leaving`` is why it is being
-    closed; exits go on until nothing is open.
+    closed; exits go on until nothing is open. ``legs``: its executions, empty if not all are known.
     """
 
     symbol: str
@@ -106,6 +119,7 @@ class Position(Struct, frozen=True):
     fees: Decimal = ZERO
     exit_value: Decimal = ZERO
     exit_qty: Decimal = ZERO
+    legs: tuple[Leg, ...] = ()
 
 
 class Intent(Struct, frozen=True, array_like=True):
@@ -180,6 +194,7 @@ class World(Struct, frozen=True):
     ``crosses``: symbol → open time of the EMA cross that was traded last, so that none is twice.
     ``private_lost``: why the private stream is down, empty while it is up.
     ``halt``: the HALT mark that was seen last and not cleared by a re-arm.
+    ``panic_read``: the last line of ``panic.jsonl`` that is in the journal.
     ``foreign``: open orders at the venue that are not ours, by the venue's id.
     ``fills``: the execution ids booked last → when. ``troubles``: requests in a row that failed.
     ``guard_before``: where the guard stood before doubt about an order lowered it.
@@ -216,6 +231,7 @@ class World(Struct, frozen=True):
     private_lost: str = ""
     private_up_at: int = 0
     halt: str = ""
+    panic_read: str = ""
     parameters: dict[str, Override] = {}
 
     def instance_of(self, machine: str, key: str = ACCOUNT) -> Instance | None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from bot.desk.clock import wall_ms
+from bot.core.heartbeat import LifeSign, newest
 from bot.errors import ConfigError
 from bot.store import lease
 from bot.store.database import Connection, open_reader
@@ -41,25 +41,18 @@ class Beside(Struct, frozen=True):
 
     @property
     def panic_log(self) -> Path:
-        """What ``bot panic`` did while the bot was not looking."""
+        """What ``bot panic`` and the dead-man did while the bot was not looking."""
         return self.state.parent / "panic.jsonl"
+
+    @property
+    def deadman(self) -> Path:
+        """What the dead-man remembers from one look to the next."""
+        return self.state.parent / "deadman.json"
 
     @property
     def backups(self) -> Path:
         """Where backups go unless another folder is named."""
         return self.state.parent / "backups"
-
-
-class Heartbeat(Struct, frozen=True):
-    """The last sign of life: who, when (wall ms UTC), and what it said of itself."""
-
-    pid: int
-    wall_ms: int
-    fields: dict[str, Any]
-
-    def age_seconds(self) -> float:
-        """Return how long ago it was, in real seconds."""
-        return max(0, wall_ms() - self.wall_ms) / 1000
 
 
 class HaltMark(Struct, frozen=True):
@@ -70,15 +63,9 @@ class HaltMark(Struct, frozen=True):
     reason: str = ""
 
 
-def heartbeat(state: Path) -> Heartbeat | None:
+def heartbeat(state: Path) -> LifeSign | None:
     """Return the newest heartbeat, or None if there is none that can be read."""
-    for _ in range(3):  # a read may meet a write half way
-        found = _small_json(Beside(state).heartbeat)
-        if isinstance(found, dict):
-            pid, wall = found.get("pid"), found.get("wall_ms", found.get("wall"))
-            if isinstance(pid, int) and isinstance(wall, int):
-                return Heartbeat(pid, wall, found)
-    return None
+    return newest(Beside(state).heartbeat.read_bytes)
 
 
 def halt(state: Path) -> HaltMark:

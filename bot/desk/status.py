@@ -10,12 +10,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from bot.core.heartbeat import LifeSign
 from bot.core.machine import Instance, Level
 from bot.core.permission import lowered
 from bot.core.values import ZERO, Side
 from bot.core.world import ACCOUNT, Order, World
-from bot.desk import files, views
-from bot.desk.files import HaltMark, Heartbeat
+from bot.desk import files, panics, views
+from bot.desk.clock import wall_ms
+from bot.desk.files import HaltMark
 from bot.desk.text import age
 from bot.store import chain
 from bot.store.database import Connection
@@ -32,7 +34,7 @@ class Life(Struct, frozen=True):
     state: str
     sentence: str
     lease: dict[str, object] | None
-    heartbeat: Heartbeat | None
+    heartbeat: LifeSign | None
     heartbeat_age_seconds: float | None
 
 
@@ -69,6 +71,7 @@ class Status(Struct, frozen=True):
     equity: views.EquityMark | None
     parameters: tuple[views.Standing, ...]
     halt: HaltMark
+    panics: tuple[panics.Deed, ...]
     storage: Storage
     last: tuple[views.Move, ...]
     head_id: int
@@ -100,19 +103,20 @@ def remembered(connection: Connection) -> World:
 def life(state: Path, world: World) -> Life:
     """Tell what the process is, from lease, heartbeat, and the machine's last state."""
     lease, beat = files.holder(state), files.heartbeat(state)
-    beat_age = beat.age_seconds() if beat else None
+    beat_age = beat.age_seconds(wall_ms()) if beat else None
     name, sentence = _living(lease, beat) if lease is not None else _ended(world)
     return Life(name, sentence, lease, beat, beat_age)
 
 
-def _living(lease: dict[str, object], beat: Heartbeat | None) -> tuple[str, str]:
+def _living(lease: dict[str, object], beat: LifeSign | None) -> tuple[str, str]:
     pid = lease.get("pid")
     if beat is None or (pid is not None and beat.pid != pid):
         named = ", ".join(f"{key} {value}" for key, value in lease.items())
         return "busy", f"the lease is held ({named}); its holder has not beaten yet"
-    if beat.age_seconds() > SILENT_SECONDS:
-        return "silent", f"pid {beat.pid} is silent for {age(beat.age_seconds())}: it may hang"
-    return "running", f"pid {beat.pid}, heartbeat {age(beat.age_seconds())} ago"
+    seconds = beat.age_seconds(wall_ms())
+    if seconds > SILENT_SECONDS:
+        return "silent", f"pid {beat.pid} is silent for {age(seconds)}: it may hang"
+    return "running", f"pid {beat.pid}, heartbeat {age(seconds)} ago"
 
 
 def _ended(world: World) -> tuple[str, str]:
@@ -167,11 +171,17 @@ def _document(connection: Connection, state: Path) -> Status:
             row for row in views.standings(connection, "parameter") if row.state == "SET"
         ),
         halt=halt,
+        panics=panics.deeds(state) if halt.set or _killed(world) else (),
         storage=_storage(state, world),
         last=tuple(views.last_moves(connection, LAST_MOVES, without="delivery")),
         head_id=head_id,
         head=chain.short(head),
     )
+
+
+def _killed(world: World) -> bool:
+    """Tell whether the account's switch is not re-armed: until then, what was done is shown."""
+    return world.state("kill") not in ("", "ARMED")
 
 
 def _symbols(world: World) -> list[str]:

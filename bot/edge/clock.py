@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from msgspec import Struct
 
 
+class _Source:
+    """Where real time comes from; a simulation puts its own in place of the machine's."""
+
+    monotonic_ns: Callable[[], int] = staticmethod(time.monotonic_ns)
+    wall_ns: Callable[[], int] = staticmethod(time.time_ns)
+
+
+_source = _Source()
+
+
+@contextmanager
+def time_from(monotonic_ns: Callable[[], int], wall_ns: Callable[[], int]) -> Iterator[None]:
+    """Take all real time from these functions (ns) for as long as the context lasts.
+
+    The rest of virtual time is the event loop's: the edge waits by asyncio alone.
+    """
+    before = _source.monotonic_ns, _source.wall_ns
+    _source.monotonic_ns, _source.wall_ns = monotonic_ns, wall_ns
+    try:
+        yield
+    finally:
+        _source.monotonic_ns, _source.wall_ns = before
+
+
 def wall_ms() -> int:
     """Return the computer's own time, ms UTC: for files and log lines, never for decisions."""
-    return time.time_ns() // 1_000_000
+    return _source.wall_ns() // 1_000_000
 
 
 def clock_text(at: int) -> str:
@@ -21,7 +46,7 @@ def clock_text(at: int) -> str:
 
 def monotonic_ns() -> int:
     """Return real time that never steps, ns: for durations."""
-    return time.monotonic_ns()
+    return _source.monotonic_ns()
 
 
 class Sample(Struct, frozen=True):

@@ -72,6 +72,18 @@ async def start(state_dir: Path, seed: int, speed: float, extra: Sequence[str] =
     return msgspec.structs.replace(found, reused=False)
 
 
+def last_known(state_dir: Path) -> Endpoint:
+    """Return where the exchange of this folder was seen last, whether or not it runs.
+
+    A lost one gives an address at which nothing listens, so that every request says so.
+    """
+    try:
+        line = msgspec.json.decode((state_dir / PORT_FILE).read_bytes(), type=_Line)
+    except (OSError, msgspec.DecodeError):
+        line = _Line("http://127.0.0.1:1", 0)
+    return Endpoint(line.url, line.url.replace("http", "ws", 1), KEY, SECRET, line.pid)
+
+
 async def stop(endpoint: Endpoint) -> None:
     """Ask the exchange to stop and wait until its process is gone. Raises Retryable if it stays."""
     try:

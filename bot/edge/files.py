@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from bot.core.text import safe_text
-from bot.edge.clock import wall_ms
+from bot.edge.clock import monotonic_ns, wall_ms
+from bot.edge.host import boot_id
 from bot.errors import Refused, Retryable
 
 HEARTBEAT_BYTES = 2048
@@ -43,14 +44,17 @@ class Heartbeat:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._boot = boot_id()
         self._fd = self._open()
 
     def _open(self) -> int:
         return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def write(self, fields: Mapping[str, Any]) -> None:
-        """Write the fields with ``pid`` and ``wall_ms``. Raises Retryable; Refused if too long."""
-        text = _padded({"pid": os.getpid(), "wall_ms": wall_ms(), **fields}, HEARTBEAT_BYTES)
+        """Write the fields, who writes, and when. Raises Retryable; Refused if too long."""
+        stamps: dict[str, Any] = {"pid": os.getpid(), "wall_ms": wall_ms()}
+        stamps |= {"boot": self._boot, "mono_ms": monotonic_ns() // 1_000_000}
+        text = _padded({**stamps, **fields}, HEARTBEAT_BYTES)
         try:
             if not os.fstat(self._fd).st_nlink:  # someone removed it: readers would see nothing
                 os.close(self._fd)
@@ -62,18 +66,6 @@ class Heartbeat:
     def close(self) -> None:
         """Close the file; it stays, as the last sign of life."""
         os.close(self._fd)
-
-
-def read_heartbeat(path: Path) -> dict[str, Any] | None:
-    """Return the newest heartbeat, or None if there is none that can be read."""
-    for _ in range(3):  # a read may meet a write half way
-        try:
-            found = msgspec.json.decode(path.read_bytes())
-        except (OSError, msgspec.DecodeError):
-            continue
-        if isinstance(found, dict):
-            return found
-    return None
 
 
 # -- HALT ------------------------------------------------------------------------------------------
@@ -175,6 +167,23 @@ class Halt:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+# -- files that are replaced whole -----------------------------------------------------------------
+
+
+def replace_file(path: Path, body: bytes) -> None:
+    """Put a file in the place of another, whole and synced, or leave that one. Raises Retryable."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        with fresh.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        _sync_directory(path)
+    except OSError as error:
+        raise Retryable(f"cannot write {path}: {error.strerror}") from error
 
 
 # -- panic.jsonl -----------------------------------------------------------------------------------

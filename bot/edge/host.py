@@ -1,10 +1,9 @@
-"""Touches the machine: free disk space, processes, chance, and systemd's notification socket."""
+"""Touches the machine: free disk space, processes, and systemd's notification socket."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import socket
 from pathlib import Path
 
@@ -33,9 +32,12 @@ def sd_notify(message: str) -> bool:
     return True
 
 
-def jitter(seconds: float) -> float:
-    """Return 0 to ``seconds`` by chance, so that many clients do not come back at once."""
-    return secrets.randbelow(1_000_001) / 1_000_000 * seconds
+def boot_id() -> str:
+    """Return what tells this boot of the machine from every other; "" where none is told."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 async def process_ended(handle: int, seconds: float) -> bool:

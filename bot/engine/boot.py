@@ -35,6 +35,7 @@ from bot.store.schema import migrate
 from bot.store.writer import Writer
 
 CHAIN_ROWS_AT_BOOT = 1_000
+PANIC_LINES_MAX = 200
 
 
 class Paths:
@@ -153,9 +154,9 @@ def first_events(
 ) -> list[Event]:
     """Return what the reactor hears first: panic's deeds, the start, the recovery, and HALT."""
     events: list[Event] = []
-    lines = read_panic_lines(paths.panic)
+    lines = unread(paths.panic, booted.world)
     if lines:
-        events.append(Panicked(at=at, lines=lines[-200:]))
+        events.append(Panicked(at=at, lines=lines[-PANIC_LINES_MAX:]))
     events.append(
         Started(
             at=at,
@@ -188,6 +189,12 @@ def halt_event(halt: Halt, world: World, at: int) -> Halted | None:
     return None if clearing or known else halted
 
 
-def panic_was_read(paths: Paths) -> None:
-    """Put panic's lines aside: they are in the journal now."""
-    retire_panic_lines(paths.panic)
+def unread(panic: Path, world: World) -> tuple[str, ...]:
+    """Return panic's lines that are not in the journal; put the file aside if all of them are."""
+    lines = read_panic_lines(panic)
+    if world.panic_read in lines:
+        after = len(lines) - lines[::-1].index(world.panic_read)
+        lines = lines[after:]
+        if not lines:
+            retire_panic_lines(panic)
+    return lines

@@ -267,7 +267,6 @@ class Service:
         self.commands.publish([_line(entry) for entry in committed.entries])
         moves = {entry.step.dest for entry in committed.entries if entry.step.machine == "process"}
         if "BOOT" in moves:
-            boot.panic_was_read(self.paths)
             self.watch.booted = True
         if "RUNNING" in moves:
             sd_notify("READY=1")

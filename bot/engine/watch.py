@@ -10,16 +10,18 @@ from typing import Any
 
 from bot.core.events import ClockJumped, Event, Panicked, StorageChecked, Ticked
 from bot.core.world import World
-from bot.edge.files import Halt, read_panic_lines, retire_panic_lines
+from bot.edge.files import Halt
 from bot.edge.host import free_mb
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.frames import Marks
-from bot.engine.boot import Paths, halt_event
+from bot.engine.boot import PANIC_LINES_MAX, Paths, halt_event, unread
 from bot.errors import Retryable
 
 CLOCK_EVERY_SECONDS = 10.0
 STORAGE_EVERY_SECONDS = 30.0
 HALT_EVERY_SECONDS = 1.0
+PANIC_END = '"action":"end"'
+PANIC_QUIET_SECONDS = 30
 TICK_SECONDS_MIN = 0.1
 VENUE_PATIENCE_SECONDS = 3.0
 
@@ -40,6 +42,8 @@ class Watch:
     ) -> None:
         self.venue, self.halt, self.marks, self.paths = venue, halt, marks, paths
         self.post, self.world, self.lost = post, world, lost
+        self._panic_seen: tuple[str, ...] = ()
+        self._panic_quiet = 0
         self.booted = False  # until then panic's lines are the boot's to read
 
     def senses(self) -> Iterator[Coroutine[Any, Any, None]]:
@@ -86,10 +90,21 @@ class Watch:
         while True:
             await asyncio.sleep(HALT_EVERY_SECONDS)
             self.halt_seen()
-            lines = read_panic_lines(self.paths.panic) if self.booted else ()
-            if lines:
-                self.post(Panicked(at=self.venue.clock.now(), lines=lines[-200:]))
-                retire_panic_lines(self.paths.panic)
+            if self.booted:
+                self._panics()
+
+    def _panics(self) -> None:
+        """Post panic's lines once it is done, or quiet for long; a commit puts them aside."""
+        lines = unread(self.paths.panic, self.world())
+        if lines == self._panic_seen:
+            self._panic_quiet += 1
+        else:
+            self._panic_seen, self._panic_quiet = lines, 0
+        done = bool(lines) and PANIC_END in lines[-1]
+        ripe = self._panic_quiet >= 0 if done else self._panic_quiet >= PANIC_QUIET_SECONDS
+        if lines and ripe:
+            self._panic_quiet = -PANIC_QUIET_SECONDS  # the commit needs a moment
+            self.post(Panicked(at=self.venue.clock.now(), lines=lines[-PANIC_LINES_MAX:]))
 
     def halt_seen(self) -> None:
         """Post a mark that is new: neither known already nor the one that a re-arm is clearing."""

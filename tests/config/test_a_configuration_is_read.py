@@ -8,7 +8,7 @@ from bot.config import FIELDS, config_hash, effective, explain, load, show
 from bot.core.settings import PROFILES, Settings, profile
 from bot.errors import ConfigError
 
-LIVE = '[venue]\nenv = "live"\nkey_file = "{0}/key"\nsecret_file = "{0}/secret"\n'
+LIVE = '[venue]\nenv = "live"\naccount = "24617703"\nkey_file = "{0}/key"\nsecret_file = "{0}/secret"\n'
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def write(tmp_path):
 @pytest.fixture
 def live(tmp_path, write):
     for name in ("key", "secret"):
-        write(f"the-{name}\n", name).chmod(0o600)
+        write(f"the-{name}\n", name).chmod(0o400)
     return write(LIVE.format(tmp_path))
 
 
@@ -66,24 +66,45 @@ def test_live_keys_come_from_files_and_addresses_are_built_in(live):
     assert (venue.rest_url, venue.ws_url) == ("https://api.bybit.com", "wss://stream.bybit.com")
 
 
-def test_testnet_keys_may_come_from_the_environment(write):
+SIM = '[venue]\nenv = "sim"\nrest_url = "{0}"\nws_url = "{1}"\n'
+
+
+def test_keys_of_a_simulated_exchange_may_come_from_the_environment(write):
     keys = {"BOT_VENUE_KEY": "fake-key", "BOT_VENUE_SECRET": "fake-secret"}
-    loaded = load(write('[venue]\nenv = "testnet"\n'), keys)
+    loaded = load(write(SIM.format("http://127.0.0.1:1", "ws://[::1]:1")), keys)
     assert (loaded.config.venue.key, loaded.config.venue.secret) == ("fake-key", "fake-secret")
     assert loaded.origins["venue.key"] == "environment BOT_VENUE_KEY"
 
 
-def test_demo_takes_public_data_from_the_main_stream_unless_told_otherwise(write):
-    keys = {"BOT_VENUE_KEY": "fake-key", "BOT_VENUE_SECRET": "fake-secret"}
-    demo = '[venue]\nenv = "demo"\n'
-    assert load(write(demo), keys).config.venue.ws_public_url == "wss://stream.bybit.com"
-    own = load(write(demo + 'ws_url = "wss://a.example"\n'), keys).config.venue
-    assert (own.ws_url, own.ws_public_url) == ("wss://a.example", "")
+def test_a_simulated_exchange_may_listen_on_a_socket_of_the_file_system(write):
+    venue = load(write(SIM.format("unix:/run/x.sock", "unix:/run/x.sock"))).config.venue
+    assert (venue.rest_url, venue.ws_url) == ("unix:/run/x.sock", "unix:/run/x.sock")
+
+
+def test_keys_that_systemd_handed_over_are_named_without_a_folder(tmp_path, write):
+    handed = tmp_path / "handed"
+    handed.mkdir()
+    for name in ("venue_key", "venue_secret"):
+        (handed / name).write_text(f"the-{name}")
+        (handed / name).chmod(0o440)
+    names = f'key_file = "venue_key"\nsecret_file = "{handed}/venue_secret"\n'
+    toml = write('[venue]\nenv = "testnet"\n' + names)
+    venue = load(toml, {"CREDENTIALS_DIRECTORY": str(handed)}).config.venue
+    assert (venue.key, venue.secret) == ("the-venue_key", "the-venue_secret")
+    (handed / "venue_key").chmod(0o444)
+    with pytest.raises(ConfigError, match="venue_key closed to others and read-only, found mode"):
+        load(toml, {"CREDENTIALS_DIRECTORY": str(handed)})
+
+
+def test_demo_takes_public_data_from_the_main_stream(tmp_path, live):
+    demo = live.read_text().replace("live", "demo")
+    live.write_text(demo)
+    assert load(live).config.venue.ws_public_url == "wss://stream.bybit.com"
 
 
 def test_notification_urls_come_from_environment_before_file_before_toml(write):
     file = write("tgram://b/1 tgram://c/1\n", "urls")
-    file.chmod(0o640)
+    file.chmod(0o400)
     toml = write(f'[notify]\nurls = ["tgram://a/1"]\nurls_file = "{file}"\n')
     assert load(toml).config.notify.urls == ("tgram://b/1", "tgram://c/1")
     assert load(toml, {"BOT_NOTIFY_URLS": "json://d"}).config.notify.urls == ("json://d",)

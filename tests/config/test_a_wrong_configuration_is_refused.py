@@ -1,5 +1,6 @@
 """A wrong configuration is refused whole: every problem at once, each a sentence with its key."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -112,16 +113,50 @@ def test_the_address_must_fit_the_environment(problems, env, rest, sentence):
     assert f"bot.toml: venue.rest_url: {sentence}" in found
 
 
+OTHERS = {
+    "live": ("api-testnet.bybit.com", "stream-demo.bybit.com", "evil-bybit.com"),
+    "testnet": ("api.bybit.com", "stream.bybit.com", "api-testnet.bybit.com.evil.com"),
+    "demo": ("api.bybit.com", "stream-testnet.bybit.com", "xapi-demo.bybit.com"),
+}
+
+
+@pytest.mark.parametrize(("env", "hosts"), OTHERS.items())
+def test_a_host_of_another_environment_is_refused(problems, env, hosts):
+    for host in hosts:
+        found = problems(
+            f'[venue]\nenv = "{env}"\nrest_url = "https://{host}"\nws_url = "wss://{host}"\n'
+        )
+        for name in ("rest_url", "ws_url"):
+            why = f"expected a host of the venue (venue.env is {env}), found {host}"
+            assert f"bot.toml: venue.{name}: {why}" in found
+
+
+@pytest.mark.parametrize("env", ["testnet", "demo", "live", "embedded"])
+def test_a_socket_of_the_file_system_is_for_a_simulated_exchange(problems, env):
+    found = problems(f'[venue]\nenv = "{env}"\nrest_url = "unix:/run/x"\n')
+    why = f"venue.rest_url: expected no Unix socket (venue.env is {env}), found /run/x"
+    assert f"bot.toml: {why}" in found
+
+
+def test_live_needs_the_account_typed(problems):
+    assert (
+        "bot.toml: venue.account: expected the account's uid or name (venue.env is live), found"
+        " nothing" in problems('[venue]\nenv = "live"\n')
+    )
+
+
 @pytest.mark.parametrize("env", ["testnet", "demo", "live"])
 def test_bybit_needs_keys(problems, env):
-    found = problems(f'[venue]\nenv = "{env}"\n')
+    found = problems(f'[venue]\nenv = "{env}"\naccount = "1"\n')
     assert [line.split(": ")[1] for line in found] == ["venue.key_file", "venue.secret_file"]
 
 
-def test_live_refuses_keys_of_the_environment(problems):
+@pytest.mark.parametrize("env", ["testnet", "demo", "live"])
+def test_bybit_refuses_keys_of_the_environment(problems, env):
     keys = {"BOT_VENUE_KEY": "fake-hush", "BOT_VENUE_SECRET": "fake-hush"}
-    found = problems('[venue]\nenv = "live"\n', keys)
-    assert found[0].endswith("expected a file (venue.env is live), found environment BOT_VENUE_KEY")
+    found = problems(f'[venue]\nenv = "{env}"\naccount = "1"\n', keys)
+    why = f"expected a file, found environment BOT_VENUE_KEY (venue.env is {env})"
+    assert found[0] == f"bot.toml: venue.key_file: {why}"
     assert "fake-hush" not in " ".join(found)
 
 
@@ -129,13 +164,11 @@ def test_live_refuses_keys_of_the_environment(problems):
     ("content", "mode", "sentence"),
     [
         (None, 0, "expected a readable file at {0}, found: No such file or directory"),
-        (b"fake-hush", 0o644, "expected {0} closed to others (chmod o=), found it open"),
-        (b"  \n", 0o600, "expected a secret in {0}, found an empty file"),
-        (
-            b"fake-hush\xff",
-            0o600,
-            "expected a readable file at {0}, found: bytes that are not UTF-8 text",
-        ),
+        (b"fake-hush", 0o644, "expected {0} with mode 0400 (chmod 400), found 0644"),
+        (b"fake-hush", 0o600, "expected {0} with mode 0400 (chmod 400), found 0600"),
+        (b"fake-hush", 0o440, "expected {0} with mode 0400 (chmod 400), found 0440"),
+        (b"  \n", 0o400, "expected a secret in {0}, found an empty file"),
+        (b"fake-hush\xff", 0o400, "expected text in {0}, found bytes that are not UTF-8"),
     ],
 )
 def test_a_secret_file_must_be_there_private_and_text(problems, tmp_path, content, mode, sentence):
@@ -146,6 +179,25 @@ def test_a_secret_file_must_be_there_private_and_text(problems, tmp_path, conten
     found = problems(f'[venue]\nenv = "live"\nkey_file = "{file}"\n')
     assert found[0] == f"bot.toml: venue.key_file: {sentence.format(file)}"
     assert "fake-hush" not in " ".join(found)
+
+
+def test_a_secret_file_is_no_link_no_folder_and_nobody_elses(problems, tmp_path):
+    file, link = tmp_path / "key", tmp_path / "link"
+    file.write_text("fake-hush")
+    file.chmod(0o400)
+    link.symlink_to(file)
+    cases = {link: "a symbolic link", tmp_path: "something else"}
+    if os.geteuid() == 0:
+        other = tmp_path / "other"
+        other.write_text("fake-hush")
+        other.chmod(0o400)
+        os.chown(other, 12345, 12345)
+        cases[other] = "owned by 12345"
+    for path, why in cases.items():
+        found = problems(f'[venue]\nenv = "live"\naccount = "1"\nkey_file = "{path}"\n')
+        assert found[0].startswith("bot.toml: venue.key_file: ")
+        assert found[0].endswith(why)
+        assert "fake-hush" not in " ".join(found)
 
 
 def test_toml_that_cannot_be_read_says_where(problems):

@@ -6,10 +6,9 @@ from bot.core.account import DAY_MS
 from bot.core.effects import Reconcile
 from bot.core.events import ClockJumped, Filled, Ticked
 from bot.core.facts import EquityMarked, FillBooked
-from bot.core.values import Side
+from bot.core.values import Side, VenuePosition
 from bot.core.world import World
 from bot.store.snapshots import pack
-from bot.core.values import VenuePosition
 from tests.given import (
     BTC,
     D,

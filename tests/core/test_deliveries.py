@@ -3,15 +3,16 @@
 import pytest
 
 from bot.core.effects import (
+    Backfill,
     Cancel,
     Exit,
     Inquire,
     Notify,
     Protect,
-    Reconcile,
     Submit,
 )
 from bot.core.events import ClockJumped, Delivered, Recovered, StopAsked, Ticked, Undelivered
+from bot.core.world import World
 from tests.given import (
     a_world,
     but,
@@ -19,6 +20,7 @@ from tests.given import (
     entering,
     go,
     in_position,
+    opening_events,
     started,
     stop_seen,
     ticked,
@@ -73,8 +75,8 @@ def test_a_failure_waits_and_the_pause_doubles_up_to_its_ceiling():
 
 
 def test_the_pause_of_everything_else_doubles_up_to_half_a_minute():
-    world = a_world()
-    key, pauses = pending(world, Reconcile), []
+    world = go(World(), *opening_events()[:3]).world
+    key, pauses = pending(world, Backfill), []
     for _ in range(9):
         world = go(world, failed(world, key)).world
         pauses.append((world.deliveries[key].not_before - world.at) / 1000)

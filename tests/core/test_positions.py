@@ -155,7 +155,7 @@ def test_what_the_venue_no_longer_has_is_flat():
 def test_an_account_that_moved_while_it_was_read_is_read_again():
     world = in_position(a_world())
     old = reconciled(world, 5, as_of=world.account.fills_since - 1)
-    told = go(world, old)
+    told = go(answered(world), old, ticked(world))
     assert told.world.account.cash == world.account.cash
     assert told.world.positions[BTC].qty == world.positions[BTC].qty
     assert [type(d.effect).__name__ for d in told.dispatches] == ["Reconcile"]

@@ -16,7 +16,7 @@ from bot.core.values import Side
 from bot.edge.files import Halt
 from bot.edge.venues.send import send_order
 from bot.panic import panic
-from tests.edge.worlds import entry, order_id, spawn_exchange, stop_exchange, venue_at
+from tests.edge.worlds import entry, spawn_exchange, stop_exchange, venue_at
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +37,9 @@ async def resting(venue, symbol="BTCUSDT", factor=0.5) -> str:
     """A limit order far from the market: an entry that stays open."""
     (instrument,) = await venue.instruments([symbol])
     price = instrument.round_price(await venue.mark(symbol) * factor)
-    link = order_id()
-    body = {"category": "linear", "symbol": symbol, "side": "Buy", "orderType": "Limit"}
-    body |= {"qty": "0.01", "price": f"{price:f}", "orderLinkId": link}
-    reply = await venue.rest.post("/v5/order/create", body)
-    assert reply.kind == "ACK"
-    return link
+    submit = entry("0.01", symbol, price=price)
+    assert (await send_order(venue, submit)).kind == "ACK"
+    return submit.order
 
 
 def outcomes(lines):

@@ -1,15 +1,16 @@
 """Questions to the venue and the changes that protect positions."""
 
-import asyncio
 from decimal import Decimal
 
 import pytest
 
 from bot.core.values import OrderStatus, Side
+from bot.edge.venues import rest
+from bot.edge.venues.reading import read_account
 from bot.edge.venues.rest import Busy, Declined
 from bot.edge.venues.send import send_order
 from bot.errors import OutcomeUnknown, Refused
-from tests.edge.worlds import entry, spawn_exchange, stop_exchange
+from tests.edge.worlds import entry
 
 SYMBOL = "ETHUSDT"
 
@@ -32,7 +33,8 @@ async def test_what_an_order_did_is_in_the_account(exchange):
         since = venue.clock.now()
         submit = entry("0.5", SYMBOL, Side.SELL, stop=stop, take=take)
         assert (await send_order(venue, submit)).kind == "ACK"
-        account = await venue.account([(submit.order, SYMBOL), ("never-sent", SYMBOL)], since)
+        named = [(submit.order, SYMBOL), ("never-sent", SYMBOL)]
+        account = await read_account(venue, named, since)
         (position,) = [p for p in account.positions if p.symbol == SYMBOL]
         assert (position.qty, position.stop, position.take) == (Decimal("-0.5"), stop, take)
         assert [(o.order, o.status) for o in account.orders] == [(submit.order, OrderStatus.FILLED)]
@@ -116,14 +118,11 @@ async def test_errors_say_what_to_do(exchange):
         assert refusal.value.code == 10004
 
 
-async def test_a_limit_says_when_to_come_back(tmp_path):
-    process, limited = spawn_exchange(tmp_path, "--speed", "10", rate_limit=True)
-    try:
-        async with limited.venue() as venue:
-            many = (venue.leverage(["BTCUSDT"], leverage) for leverage in range(2, 52))
-            with pytest.raises(Busy, match="10006") as busy:
-                await asyncio.gather(*many)
-            now = venue.clock.now()
-            assert now < busy.value.retry_at <= now + 13_000
-    finally:
-        stop_exchange(process)
+async def test_a_limit_says_when_to_come_back(exchange, monkeypatch):
+    monkeypatch.setattr(rest, "PATIENCE_REAL_SECONDS", 0.1)
+    async with exchange.venue() as venue:
+        exchange.fault("ret_code", match="/v5/position/set-leverage", code=10006)
+        with pytest.raises(Busy, match="10006") as busy:
+            await venue.leverage(["BTCUSDT"], 7)
+        now = venue.clock.now()
+        assert now < busy.value.retry_at <= now + 60 * 10_500

@@ -7,13 +7,13 @@ import stat
 
 import pytest
 
+from bot.core.heartbeat import newest
 from bot.edge.files import (
     HALT_BYTES,
     HEARTBEAT_BYTES,
     Halt,
     Heartbeat,
     append_panic_line,
-    read_heartbeat,
     read_panic_lines,
     take_panic_lines,
 )
@@ -75,19 +75,21 @@ def test_setting_halt_needs_no_space(halt):
 
 def test_the_heartbeat_is_rewritten_in_place(tmp_path):
     path = tmp_path / "heartbeat"
-    assert read_heartbeat(path) is None
+    assert newest(path.read_bytes) is None
     heartbeat = Heartbeat(path)
     heartbeat.write({"seq": 1, "head": "ab12", "process": "RUNNING"})
     inode = path.stat().st_ino
     heartbeat.write({"seq": 2, "head": "cd", "process": "RUNNING"})
-    found = read_heartbeat(path)
-    assert (found["seq"], found["pid"], found["process"]) == (2, os.getpid(), "RUNNING")
+    found = newest(path.read_bytes)
+    assert (found.fields["seq"], found.pid, found.fields["process"]) == (2, os.getpid(), "RUNNING")
+    assert found.silent_seconds(found.boot, found.mono_ms + 1_500) == 1.5
+    assert found.silent_seconds("another boot", found.mono_ms) is None
     assert (path.stat().st_ino, path.stat().st_size) == (inode, HEARTBEAT_BYTES)
     path.write_bytes(path.read_bytes()[:40])
-    assert read_heartbeat(path) is None
+    assert newest(path.read_bytes) is None
     path.unlink()
     heartbeat.write({"seq": 3})
-    assert read_heartbeat(path)["seq"] == 3
+    assert newest(path.read_bytes).fields["seq"] == 3
     with pytest.raises(Refused):
         heartbeat.write({"head": "x" * HEARTBEAT_BYTES})
     heartbeat.close()

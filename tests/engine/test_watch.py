@@ -5,12 +5,14 @@ import asyncio
 import pytest
 
 from bot.core.events import Panicked
+from bot.core.world import World
 from bot.edge.clock import MarketClock
 from bot.edge.files import append_panic_line
 from bot.engine import watch as module
 from bot.engine.boot import Paths
 
-LINE = '{"who":"boot","detail":"protect-only: the disk was full"}'
+LINE = '{"who":"boot","action":"cancel entries","detail":"protect-only: the disk was full"}'
+END = '{"who":"boot","action":"end","outcome":"done"}'
 
 
 class Venue:
@@ -19,11 +21,12 @@ class Venue:
 
 @pytest.fixture
 def watch(tmp_path, monkeypatch):
-    """A watch that looks without a pause, over a folder with one line of panic's."""
+    """A watch that looks without a pause, over a folder with what panic did."""
     monkeypatch.setattr(module, "HALT_EVERY_SECONDS", 0)
     paths = Paths(tmp_path / "state.db")
     append_panic_line(paths.panic, LINE)
-    found = module.Watch(Venue(), None, None, paths, post=None, world=None, lost=None)
+    append_panic_line(paths.panic, END)
+    found = module.Watch(Venue(), None, None, paths, post=None, world=World, lost=None)
     found.rounds = 0
     monkeypatch.setattr(found, "halt_seen", lambda: setattr(found, "rounds", found.rounds + 1))
     return found
@@ -59,5 +62,23 @@ def test_panics_lines_of_a_running_bot_are_posted_once(watch):
     watch.booted = True
     (event,) = looking(watch, lambda posted: posted and watch.rounds > 5)
     assert isinstance(event, Panicked)
-    assert event.lines == (LINE,)
+    assert event.lines == (LINE, END)
+    assert watch.paths.panic.exists(), "a crash now must not lose them"
+
+
+def test_panics_lines_are_put_aside_once_they_are_committed(watch):
+    watch.booted = True
+    watch.world = lambda: World(panic_read=END)
+    assert looking(watch, lambda _: watch.rounds > 2) == []
     assert not watch.paths.panic.exists()
+    append_panic_line(watch.paths.panic, LINE)
+    append_panic_line(watch.paths.panic, END.replace("done", "undone"))
+    (event,) = looking(watch, lambda posted: posted and watch.rounds > 2)
+    assert len(event.lines) == 2
+
+
+def test_a_panic_under_way_is_read_whole(watch):
+    watch.booted = True
+    watch.world = lambda: World(panic_read=END)
+    append_panic_line(watch.paths.panic, LINE)
+    assert looking(watch, lambda _: watch.rounds > 3) == []

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.exchange.exchange_process import Exchange
+from tests.exchange.matching_world import World
 
 
 @pytest.fixture
@@ -24,3 +25,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Exchange]]:
     yield begin
     for exchange in running:
         exchange.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """An engine without sockets whose prices the test writes."""
+    world = World(tmp_path)
+    yield world
+    world.book.close()

@@ -16,6 +16,7 @@ PLANTED = {
     "bot/core/holds.py": ("import time", "The core is pure"),
     "bot/learn/__init__.py": ("import os", "Learning does no I/O"),
     "bot/panic.py": ("import bot.store", "The worst night needs no database"),
+    "bot/deadman.py": ("import bot.store.database", "The dead-man never opens the database"),
     "bot/core/killswitch.py": ("import transitions", "Only core.machine knows"),
     "bot/store/chain.py": ("import sqlite3", "Only store.database knows the SQLite driver"),
     "bot/engine/reactor.py": ("import bot.edge.venues.send", "Only the gate, and panic"),

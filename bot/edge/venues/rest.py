@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,17 +14,25 @@ import msgspec
 from yarl import URL
 
 from bot.core.text import safe_text
+from bot.edge.backoff import backoff
 from bot.edge.clock import MarketClock, Sample, monotonic_ns
-from bot.edge.host import jitter
-from bot.edge.venues.codes import Kind, kind_of_code, kind_of_status
+from bot.edge.venues import address
+from bot.edge.venues.answers import Reply, read, trouble_of
+from bot.edge.venues.budget import CONNECTIONS, SECOND_NS, Budget, Priority, Request
+from bot.edge.venues.codes import Kind, is_known
+from bot.edge.venues.trouble import Ear, Heard, Trouble
 from bot.errors import Refused, Retryable
 
 RECV_WINDOW_REAL_SECONDS = 5.0
 RECV_WINDOW_MS_MAX = 600_000  # venues refuse longer ones; only a market above 120x comes near
 TIMEOUT = aiohttp.ClientTimeout(total=4, sock_connect=2)
 ANSWER_BYTES_MAX = 8 << 20
+PATIENCE_REAL_SECONDS = 3.0  # for room in the budget
 RESET_WAIT_REAL_SECONDS_MAX = 10.0
 JITTER_REAL_SECONDS = 0.25
+THROTTLED_REAL_SECONDS = (0.1, 8.0)  # the shortest and longest pause after a refusal for the rate
+BAN_REAL_SECONDS = 600.0
+BAN_WORDS = b"access too frequent"
 
 
 class Busy(Retryable):
@@ -50,47 +58,49 @@ class _NotLeft(Exception):
     """The request was refused by ourselves before its first byte."""
 
 
-class Reply(msgspec.Struct, frozen=True):
-    """What came back: the fate, the venue's code and words, its result, and its time (ms)."""
+class _Flight:
+    """One request on its way: whether its first byte left, and who may still forbid that."""
 
-    kind: Kind
-    code: int = 0
-    reason: str = ""
-    result: msgspec.Raw = msgspec.Raw(b"{}")
-    at: int = 0
-    retry_at: int = 0
+    __slots__ = ("left", "signed", "why_not")
 
-
-class _Envelope(msgspec.Struct, rename="camel"):
-    ret_code: int
-    ret_msg: str = ""
-    result: msgspec.Raw = msgspec.Raw(b"{}")
-    time: int = 0
-
-
-_ENVELOPE = msgspec.json.Decoder(_Envelope)
+    def __init__(self, why_not: WhyNot | None, *, signed: bool) -> None:
+        self.left = False
+        self.signed = signed
+        self.why_not = why_not
 
 
 class Rest:
-    """One HTTP session with one key. Never retries a POST, never follows a redirect."""
+    """One HTTP session with one key. Never retries a POST, never follows a redirect.
 
-    def __init__(self, url: str, key: str, secret: str, clock: MarketClock) -> None:
+    ``heard`` is told when the venue is in trouble, and when it answers well again.
+    """
+
+    def __init__(
+        self, url: str, key: str, secret: str, clock: MarketClock, heard: Heard | None = None
+    ) -> None:
         self.clock = clock
         self.last_sent_ns = 0
-        self._url = url.rstrip("/")
+        self.budget = Budget()
+        self.ear = Ear(heard or (lambda _: None))
+        self._url = url
+        self._base = ""
         self._key = key
         self._secret = secret.encode()
         self._session: aiohttp.ClientSession | None = None
+        self._news = asyncio.Event()  # set for a moment whenever the budget may have room
+        self._throttled = 0  # answers in a row that refused for the rate
 
     def open(self) -> None:
         """Make the session; no byte is sent. Needs a running loop."""
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(self._leaving)
         trace.on_request_chunk_sent.append(self._leaving)
+        self._base, connector = address.http(self._url, CONNECTIONS)
         self._session = aiohttp.ClientSession(
             timeout=TIMEOUT,
             trace_configs=[trace],
-            connector=aiohttp.TCPConnector(limit=32, keepalive_timeout=30),
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
 
     async def close(self) -> None:
@@ -108,39 +118,110 @@ class Rest:
         """How long after its timestamp a request may still be accepted, market ms."""
         return min(self.clock.real_ms(RECV_WINDOW_REAL_SECONDS), RECV_WINDOW_MS_MAX)
 
-    async def get(self, path: str, query: Mapping[str, Any], signed: bool = True) -> Reply:
+    async def get(
+        self,
+        path: str,
+        query: Mapping[str, Any],
+        signed: bool = True,
+        priority: Priority = Priority.INQUIRE,
+    ) -> Reply:
         """Ask; the fate of a question is ACK or that it must be asked again."""
+        request = Request(path, str(query.get("category", "")), priority)
+        why = await self._why_late(request)
+        if why is not None:
+            return why
         payload = urlencode(query)
         headers = self._headers(payload) if signed else {}
         target = f"{path}?{payload}" if payload else path
-        reply, _ = await self._exchange("GET", target, None, headers)
+        reply, _ = await self._send(request, target, None, headers, _Flight(None, signed=signed))
         return reply
 
     async def post(
-        self, path: str, body: Mapping[str, Any], why_not: WhyNot | None = None
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        priority: Priority,
+        why_not: WhyNot | None = None,
     ) -> Reply:
         """Send a request that changes something. Never raises for trouble of venue or network.
 
         ``why_not`` is asked right before the first byte is written, which may be long after the
-        call where connections are scarce; its answer makes the reply NOT_SENT.
+        call where the budget is short; its answer makes the reply NOT_SENT.
         """
+        request = Request(path, str(body.get("category", "")), priority)
+        why = await self._why_late(request)
+        if why is not None:
+            return why
         payload = msgspec.json.encode(body)
         headers = self._headers(payload.decode())
-        reply, _ = await self._exchange("POST", path, payload, headers, why_not)
+        reply, _ = await self._send(request, path, payload, headers, _Flight(why_not, signed=True))
         return reply
 
     async def sample(self) -> Sample:
         """Read the venue's clock and rate. Raises Busy."""
+        request = Request("/v5/market/time", "", Priority.CANCEL)  # no cancel is signed without it
+        late = await self._why_late(request)
+        if late is not None:
+            raise Busy(f"market time: {late.reason}", late.retry_at)
         sent = monotonic_ns()
-        reply, rate = await self._exchange("GET", "/v5/market/time", None, {})
+        reply, rate = await self._send(
+            request, "/v5/market/time", None, {}, _Flight(None, signed=False)
+        )
         received = monotonic_ns()
         if reply.kind is not Kind.ACK:
-            raise Busy(f"market time: {reply.reason}")
+            raise Busy(f"market time: {reply.reason}", reply.retry_at)
         try:
             nanos = int(msgspec.json.decode(reply.result, type=dict[str, str])["timeNano"])
             return Sample(sent, received, nanos // 1_000_000, _rate(rate))
         except (msgspec.DecodeError, KeyError, ValueError) as error:
             raise Busy(f"market time: {safe_text(str(error))}") from error
+
+    def clean(self, text: str) -> str:
+        """Return a text from outside without control characters, and without the key."""
+        for ours in (self._key, self._secret.decode()):
+            if ours:
+                text = text.replace(ours, "(hidden)")
+        return safe_text(text)
+
+    # -- room --------------------------------------------------------------------------------------
+
+    async def _why_late(self, request: Request) -> Reply | None:
+        """Wait for room in the budget; return the reply of a request that found none, or None."""
+        began = monotonic_ns()
+        wait = self.budget.take(request, began)
+        if not wait:
+            return None
+        deadline = began + PATIENCE_REAL_SECONDS * SECOND_NS
+        full = self.budget.queue(request)
+        if full:
+            return Reply(Kind.NOT_SENT, reason=full)
+        try:
+            while wait:
+                now = monotonic_ns()
+                if now + wait * SECOND_NS > deadline:
+                    why = self.budget.why_late(request, wait, now)
+                    retry_at = self.clock.venue_ms() + self.clock.real_ms(wait)
+                    return Reply(Kind.NOT_SENT, reason=why, retry_at=retry_at)
+                await self._news_within(wait)
+                wait = self.budget.take(request, monotonic_ns())
+        finally:
+            self.budget.unqueue(request)
+            self._tell_waiting()
+        return None
+
+    async def _news_within(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    def _tell_waiting(self) -> None:
+        if self.budget.waits:
+            self._news.set()
+            self._news.clear()
+
+    # -- one request -------------------------------------------------------------------------------
 
     def _headers(self, payload: str) -> dict[str, str]:
         stamp = str(self.clock.venue_ms())
@@ -153,74 +234,105 @@ class Rest:
             "Content-Type": "application/json",
         }
 
-    async def _exchange(
+    async def _send(
         self,
-        method: str,
+        request: Request,
         target: str,
         body: bytes | None,
         headers: dict[str, str],
-        why_not: WhyNot | None = None,
+        flight: _Flight,
     ) -> tuple[Reply, str]:
         """Return the reply and the market rate that the answer's header names."""
-        if self._session is None:
-            raise RuntimeError("expected open() before a request")
-        wire = SimpleNamespace(left=False, why_not=why_not)
         try:
+            if self._session is None:
+                raise RuntimeError("expected open() before a request")
             async with self._session.request(
-                method,
-                URL(f"{self._url}{target}", encoded=True),  # signed as it is: do not requote
+                "GET" if body is None else "POST",
+                URL(f"{self._base}{target}", encoded=True),  # signed as it is: do not requote
                 data=body,
                 headers=headers,
                 allow_redirects=False,
-                trace_request_ctx=wire,
+                trace_request_ctx=flight,
             ) as response:
                 answer = await _body_of(response)
         except _NotLeft as refused:
             return Reply(Kind.NOT_SENT, reason=str(refused)), ""
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            kind = Kind.UNKNOWN if wire.left else Kind.NOT_SENT
-            return Reply(kind, reason=safe_text(f"{type(error).__name__}: {error}")), ""
-        rate = response.headers.get("X-Market-Rate", "")
-        return self._classified(response.status, answer, response.headers), rate
+            kind = Kind.UNKNOWN if flight.left else Kind.NOT_SENT
+            reason = self.clean(f"{type(error).__name__}: {error}")
+            self.ear.trouble(Trouble.UNREACHABLE, reason)
+            return Reply(kind, reason=reason), ""
+        finally:
+            self.budget.ended()
+            self._tell_waiting()
+        reply = self._heard(request, flight, response, answer)
+        return reply, response.headers.get("X-Market-Rate", "")
 
-    def _classified(self, status: int, body: bytes, headers: Mapping[str, str]) -> Reply:
-        by_status = kind_of_status(status)
-        try:
-            envelope = _ENVELOPE.decode(body)
-        except (msgspec.DecodeError, RecursionError):
-            lost = Kind.UNKNOWN if status == 200 else Kind.REJECTED
-            text = safe_text(body[:400].decode(errors="replace"))
-            return Reply(by_status or lost, status, f"HTTP {status}, not understood: {text}")
-        kind = by_status or kind_of_code(envelope.ret_code)
-        if kind is Kind.ACK and status != 200:
-            kind = Kind.UNKNOWN  # a success that HTTP does not call one
-        return Reply(
-            kind,
-            envelope.ret_code,
-            f"{envelope.ret_code} {safe_text(envelope.ret_msg)}",
-            envelope.result,
-            envelope.time,
-            self._retry_at(headers) if kind is Kind.NOT_SENT else 0,
-        )
+    def _heard(
+        self, request: Request, flight: _Flight, response: aiohttp.ClientResponse, body: bytes
+    ) -> Reply:
+        """Return what an answer says, once the budget and the listener know of it too."""
+        reply, understood = read(response.status, body, self.clean)
+        now_ns = monotonic_ns()
+        self._note_limits(request, response.headers, now_ns)
+        trouble = trouble_of(response.status, reply.code if understood else 0)
+        if not understood:
+            trouble = trouble or Trouble.UNREACHABLE
+        if trouble is None:
+            self._throttled = 0
+            self.ear.good(signed=flight.signed)
+            if not is_known(reply.code):
+                self.ear.unseen(reply.code, reply.reason)
+            return reply
+        wait = self._pause(trouble, request, response, body, now_ns)
+        retry_at = self.clock.venue_ms() + self.clock.real_ms(wait) if wait else 0
+        self.ear.trouble(trouble, reply.reason, retry_at)
+        return msgspec.structs.replace(reply, retry_at=retry_at)
 
-    def _retry_at(self, headers: Mapping[str, str]) -> int:
-        """Return when the venue lets the next request in, market ms, jittered; 0 if unsaid."""
-        reset = headers.get("X-Bapi-Limit-Reset-Timestamp", "")
-        if not (reset.isascii() and reset.isdigit() and len(reset) < 16):
-            return 0
-        now = self.clock.venue_ms()
-        latest = now + self.clock.real_ms(RESET_WAIT_REAL_SECONDS_MAX)
-        later = self.clock.real_ms(jitter(JITTER_REAL_SECONDS))
-        return min(max(int(reset), now), latest) + later
+    def _note_limits(self, request: Request, headers: Mapping[str, str], now_ns: int) -> None:
+        limit, left = headers.get("X-Bapi-Limit", ""), headers.get("X-Bapi-Limit-Status", "")
+        if _is_count(limit) and _is_count(left):
+            self.budget.told(request, int(limit), int(left), now_ns)
+
+    def _pause(
+        self,
+        trouble: Trouble,
+        request: Request,
+        response: aiohttp.ClientResponse,
+        body: bytes,
+        now_ns: int,
+    ) -> float:
+        """Keep requests back after a refusal for the rate; return for how many real seconds."""
+        if trouble is Trouble.BANNED and BAN_WORDS in body:
+            until = now_ns + int(BAN_REAL_SECONDS * SECOND_NS)
+            self.budget.shut(until, Priority.CANCEL, "the venue banned this address for its rate")
+            return BAN_REAL_SECONDS
+        if trouble is not Trouble.THROTTLED:
+            return 0.0
+        self._throttled += 1
+        pause = backoff(self._throttled, *THROTTLED_REAL_SECONDS)
+        reset = response.headers.get("X-Bapi-Limit-Reset-Timestamp", "")
+        if response.status == 429 or not _is_count(reset):
+            until = now_ns + int(pause * SECOND_NS)
+            self.budget.shut(until, Priority.EXIT, "the venue throttles all requests")
+            return pause
+        left = (int(reset) - self.clock.venue_ms()) / self.clock.real_ms(1)
+        wait = min(max(0.0, left), RESET_WAIT_REAL_SECONDS_MAX) + min(pause, JITTER_REAL_SECONDS)
+        self.budget.refused(request, now_ns + int(wait * SECOND_NS))
+        return wait
 
     async def _leaving(self, _session: object, context: Any, _params: object) -> None:
         """Called by aiohttp right before it writes: until then no byte can have left."""
-        why_not = context.trace_request_ctx.why_not
-        why = why_not() if why_not else None
+        flight: _Flight = context.trace_request_ctx
+        why = flight.why_not() if flight.why_not else None
         if why:
             raise _NotLeft(why)
-        context.trace_request_ctx.left = True
+        flight.left = True
         self.last_sent_ns = monotonic_ns()
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 16
 
 
 async def _body_of(response: aiohttp.ClientResponse) -> bytes:

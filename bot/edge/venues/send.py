@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from bot.core.effects import Submit
 from bot.core.text import safe_text
+from bot.edge.venues.budget import Priority
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.codes import CLOCK, Kind
 from bot.edge.venues.rest import WhyNot
@@ -24,7 +25,11 @@ class Outcome(Struct, frozen=True):
 
 
 async def send_order(venue: Bybit, submit: Submit, why_not: WhyNot | None = None) -> Outcome:
-    """Send an order at market, once; trouble of venue or network is told by the outcome's kind.
+    """Send an order, once; trouble of venue or network is told by the outcome's kind.
+
+    At its price or better, good till cancelled; at market where it names none. No slippage limit
+    goes with a market order: the venue would cancel what lies beyond it, and an exit would stay
+    open in the very market that it is to leave; the venue's own price band holds for all orders.
 
     ``why_not`` is asked once more right before the first byte leaves.
 
@@ -34,19 +39,22 @@ async def send_order(venue: Bybit, submit: Submit, why_not: WhyNot | None = None
         "category": venue.category,
         "symbol": submit.symbol,
         "side": submit.side.value,
-        "orderType": "Market",
+        "orderType": "Market" if submit.price is None else "Limit",
         "qty": f"{submit.qty:f}",
         "orderLinkId": submit.order,
         "reduceOnly": submit.reduce_only,
         "positionIdx": 0,
     }
+    if submit.price is not None:
+        body |= {"price": f"{submit.price:f}", "timeInForce": "GTC"}
     if submit.stop is not None or submit.take is not None:
         body["tpslMode"] = "Full"
     if submit.stop is not None:
         body["stopLoss"] = f"{submit.stop:f}"
     if submit.take is not None:
         body["takeProfit"] = f"{submit.take:f}"
-    reply = await venue.rest.post("/v5/order/create", body, why_not)
+    priority = Priority.EXIT if submit.reduce_only else Priority.ENTRY
+    reply = await venue.rest.post("/v5/order/create", body, priority, why_not)
     if reply.kind is not Kind.ACK:
         if reply.code == CLOCK:
             await _follow_clock(venue)

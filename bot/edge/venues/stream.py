@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import msgspec
 from msgspec import Struct
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from bot.core.events import StreamLost, StreamUp
 from bot.core.text import safe_text
+from bot.edge.backoff import backoff
 from bot.edge.clock import monotonic_ns
-from bot.edge.host import jitter
+from bot.edge.venues import address
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.frames import Marks, Post, PrivateReader, PublicReader, head_of
+from bot.edge.venues.trouble import Trouble
 
 ARGS_MAX = 10
 FRAME_BYTES_CUT = 4 << 20  # a frame this large ends the connection
@@ -32,10 +34,10 @@ class Timing(Struct, frozen=True):
     stale: float
     data_only: bool
     backoff_min: float = 0.25
-    backoff_max: float = 10.0
+    backoff_max: float = 30.0
     ping: float = 20.0
     answer: float = 5.0
-    steady: float = 10.0  # a session that lasted this long starts the backoff anew
+    steady: float = 60.0  # a session that lasted this long starts the backoff anew
     flush: float = 1.0
 
 
@@ -57,7 +59,7 @@ class Stream:
     def __init__(
         self,
         name: str,
-        url: str,
+        path: str,
         topics: Iterable[str],
         reader: PublicReader | PrivateReader,
         venue: Bybit,
@@ -66,7 +68,7 @@ class Stream:
     ) -> None:
         self.name = name
         self.connects = 0
-        self._url = url
+        self._path = path
         self._topics = tuple(topics)
         self._reader = reader
         self._venue = venue
@@ -97,24 +99,33 @@ class Stream:
                 self._post(StreamLost(at=now, stream=self.name, reason=safe_text(reason)))
             steady = monotonic_ns() - began > self._timing.steady * 1e9
             failures = 0 if steady else min(failures + 1, 10)
-            pause = min(self._timing.backoff_max, self._timing.backoff_min * 2**failures)
-            await asyncio.sleep(pause / 2 + jitter(pause / 2))
+            least, most = self._timing.backoff_min, self._timing.backoff_max
+            await asyncio.sleep(backoff(failures, least, most))
 
     async def _why_ended(self) -> str:
         """Run one session to its end and return why it ended."""
         try:
             await self._session()
-        except TimeoutError:
-            return f"nothing heard for too long (limit {self._timing.stale:g} s)"
+        except TimeoutError as error:
+            return str(error) or f"nothing heard for too long (limit {self._timing.stale:g} s)"
+        except InvalidStatus as error:
+            self._hear_status(error.response.status_code)
+            return f"InvalidStatus: {error}"
         except (WebSocketException, OSError, EOFError, _Ended) as error:
             return f"{type(error).__name__.lstrip('_')}: {error}"
         return "the session ended"
 
+    def _hear_status(self, status: int) -> None:
+        """A dial that is turned away for its rate is trouble that the whole bot should know of."""
+        kinds = {403: Trouble.BANNED, 429: Trouble.THROTTLED, 503: Trouble.MAINTENANCE}
+        if status in kinds:
+            self._venue.rest.ear.trouble(kinds[status], f"{self.name} stream: HTTP {status}")
+
     async def _session(self) -> None:
-        async with connect(
-            self._url,
+        async with address.dial(
+            self._venue.ws_url,
+            self._path,
             compression=None,
-            proxy=None,
             open_timeout=self._timing.answer,
             ping_interval=5,
             ping_timeout=5,
@@ -150,7 +161,7 @@ class Stream:
 
     async def _acknowledged(self, socket: ClientConnection, operation: str, count: int) -> None:
         """Wait for the answers to requests; data that comes in between is read."""
-        async with asyncio.timeout(self._timing.answer):
+        async with _answered(operation, self._timing.answer):
             while count:
                 raw = await socket.recv(decode=False)
                 head = head_of(raw, self._reader.refusals, self._reader.symbols)
@@ -160,7 +171,7 @@ class Stream:
                     self._reader.read(head)
                 elif head.op == operation:
                     if head.success is not True:
-                        raise _Ended(f"{operation} refused: {safe_text(head.ret_msg)}")
+                        raise _Ended(f"{operation} refused: {self._venue.rest.clean(head.ret_msg)}")
                     count -= 1
 
     async def _listen(self, socket: ClientConnection) -> None:
@@ -188,6 +199,15 @@ class Stream:
                 await socket.send(PING, text=True)
 
 
+@contextlib.asynccontextmanager
+async def _answered(operation: str, seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise _Ended(f"{operation} not acknowledged within {seconds:g} s") from error
+
+
 def _request(operation: str, args: list[Any]) -> bytes:
     return msgspec.json.encode({"op": operation, "req_id": operation, "args": args})
 
@@ -199,8 +219,8 @@ def public_stream(
     symbols = tuple(symbols)
     reader = PublicReader(symbols, venue.category, venue.clock, marks, post)
     topics = [f"{topic}.{symbol}" for symbol in symbols for topic in ("tickers", "kline.1")]
-    url = f"{venue.ws_url}/v5/public/{venue.category}"
-    return Stream("public", url, topics, reader, venue, post, timing)
+    path = f"/v5/public/{venue.category}"
+    return Stream("public", path, topics, reader, venue, post, timing)
 
 
 def private_stream(
@@ -208,5 +228,5 @@ def private_stream(
 ) -> Stream:
     """Return the stream of the account's orders, executions, and positions."""
     reader = PrivateReader(symbols, venue.category, venue.clock, post)
-    url = f"{venue.ws_url}/v5/private"
-    return Stream("private", url, PRIVATE_TOPICS, reader, venue, post, timing)
+    path = "/v5/private"
+    return Stream("private", path, PRIVATE_TOPICS, reader, venue, post, timing)

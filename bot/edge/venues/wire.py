@@ -65,7 +65,7 @@ def _not_negative(text: str, what: str) -> Decimal:
 
 
 def _level(text: str, what: str) -> Decimal | None:
-    """Return a stop or target; None where the venue says "" or "0"."""
+    """Return a limit, stop, or target; None where the venue says "" or "0"."""
     return (_not_negative(text, what) or None) if text else None
 
 
@@ -90,6 +90,8 @@ class OrderRow(Struct, rename="camel"):
     cancel_type: str = ""
     stop_order_type: str = ""
     category: str = ""
+    order_type: str = ""
+    price: str = ""
 
     @property
     def is_stop(self) -> bool:
@@ -115,6 +117,7 @@ class OrderRow(Struct, rename="camel"):
             filled=filled,
             status=status,
             reason=" ".join(reasons),
+            price=None if self.order_type == "Market" else _level(self.price, "price"),
         )
 
 
