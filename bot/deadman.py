@@ -116,6 +116,7 @@ class DeadMan:
         if stage is Stage.QUIET:
             return await self._quiet(before, silent, measured=measured)
         report = await self._stale(stage, silent, sign)
+        self._keep()  # what was done is known even if telling it is cut short
         severity = "warning" if stage is Stage.WARN else "critical"
         key = f"{report.stage} {'verified' if report.verified else 'not verified'}"
         return self._end(await self._told(report, severity, key))
@@ -259,7 +260,7 @@ class DeadMan:
                         text = f"dead-man {report.stage}: {report.sentence}"
                         await self._notifier.send(severity, text, WHO, False)
                 self._memory = replace(self._memory, told=key)
-            except (BotError, OSError) as error:  # TimeoutError is an OSError
+            except Exception as error:  # noqa: BLE001 whatever a channel does stops nothing
                 why = str(error) or f"no answer within {NOTIFY_SECONDS:g} s"
                 report = replace(report, sentence=f"{report.sentence} People were not told: {why}")
         return report

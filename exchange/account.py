@@ -110,7 +110,7 @@ class Account:
         """The linear mark price in USDT, at a market second or now."""
         last = self._market.second(symbol)
         at = last if second is None else min(second, last)
-        return self._market.last(self._known("linear", symbol), at)
+        return self._market.mark(self._known("linear", symbol), at)
 
     def unrealised(self, second: int | None = None) -> Decimal:
         """Profit of all open positions at the mark price, in USDT."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from exchange.account import Account
 from exchange.checks import Checks
 from exchange.decimals import ZERO, parse
 from exchange.errors import Refused
@@ -20,8 +21,9 @@ from exchange.orders import Leg, Order
 class Amends:
     """Turns bodies of /v5/order/amend into changed copies of orders."""
 
-    def __init__(self, market: Market, checks: Checks) -> None:
+    def __init__(self, market: Market, account: Account, checks: Checks) -> None:
         self._market = market
+        self._account = account
         self._checks = checks
 
     def order(
@@ -32,6 +34,9 @@ class Amends:
         self._amend_size(old, new, body)
         self._amend_trigger(old, new, body, instrument)
         self._amend_legs(old, new, body)
+        if new.reduce_only and (new.protects or not new.waits):
+            closable = self._account.position(new.symbol).closable_by(new.side)
+            new.qty = min(new.qty, new.filled + closable)
         if new == old:
             raise Refused(
                 10001,

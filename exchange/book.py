@@ -12,14 +12,17 @@ and, where they apply, orderId, orderLinkId, category, symbol, side, orderType, 
     create     an order was accepted; also timeInForce, reduceOnly, takeProfit, stopLoss
     duplicate  a create was refused because its orderLinkId was used before; retCode
     refused    a create was refused for another reason; retCode, reason
+    amend      an order was changed; triggerPrice, takeProfit, stopLoss
+    amend      an open order was changed; triggerPrice, takeProfit, stopLoss
     cancel     an order was cancelled; cancelType
     order      an order ended or fired without a request; status, reason
-    fill       one execution; execId, fee, feeCurrency, isMaker, stopOrderType, pnl
+    fill       one execution; execId, execType, fee, feeCurrency, isMaker, stopOrderType, pnl. What
+               the exchange itself closed (BustTrade, AdlTrade) has no create line
     stop       take-profit or stop-loss changed; stopOrderType, triggerPrice ("0" = removed)
     leverage   leverage changed; leverage
     funding    funding was paid or received; execId, rate, fee (positive was paid), price (mark)
-    liquidation  margin was short and positions were taken over; balance, maintenance
-    adl        a position was reduced by auto-deleveraging; qty, price
+    liquidation  margin was short, so positions were taken over; balance, maintenance, symbols
+    adl        a position (side) was reduced by auto-deleveraging; qty, price
     transfer   money came from outside or left; coin, amount (negative left), reason
     fault      a requested fault was injected; fault, where, seed
     control    a control request was carried out; what

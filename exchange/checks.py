@@ -74,7 +74,8 @@ class Checks:
 
     def legs(self, order: Order, instrument: Instrument) -> None:
         """An attached bracket must lie on the right sides of the entry's price."""
-        base = order.price or self._market.last(instrument)
+        trigger = order.trigger_price if order.waits else ZERO
+        base = order.price or trigger or self._market.last(instrument)
         for name, leg in attached_stops(order):
             if leg.price and order.reduce_only:
                 raise Refused(10001, "params error: a reduce-only order carries no tp/sl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from exchange.decimals import parse
 from exchange.errors import Refused
 from exchange.faults import sentences
 from exchange.instruments import CATEGORIES
+from exchange.streams import Hub
 from exchange.venue import Venue
 
 Body = dict[str, Any]
@@ -23,8 +25,9 @@ _JUMP_MAX_S = 7 * 86_400
 class Control:
     """The endpoints below /control; every request that is carried out is logged."""
 
-    def __init__(self, venue: Venue, stop: asyncio.Event) -> None:
+    def __init__(self, venue: Venue, hub: Hub, stop: asyncio.Event) -> None:
         self._venue = venue
+        self._hub = hub
         self._stop = stop
         self._actions: dict[str, Callable[[Body], Body]] = {
             "fault": self.fault,
@@ -75,6 +78,7 @@ class Control:
             "coins": {coin: str(amount) for coin, amount in venue.account.coins.items()},
             "positions": {s: str(p.size) for s, p in venue.account.positions.items() if p.size},
             "open_orders": list(venue.engine.orders),
+            "streams": Counter(connection.path for connection in self._hub.connections),
             "faults": venue.faults.state(),
             "skipped": [row.symbol for row in venue.faults.state() if row.kind == "gap"],
         }

@@ -34,8 +34,9 @@ class Engine(Records):
         self.settlement = Settlement(self, self.brackets)
         self.matcher = Matcher(self, self.brackets, self.settlement)
         self.clearing = Clearing(self, self.settlement, self.brackets)
-        self._amends = Amends(market, self.intake.checks)
+        self._amends = Amends(market, account, self.intake.checks)
         self._protection = Protection(self, self.brackets, self.intake.checks)
+        market.closed = {(category, symbol) for category, symbol in book.get("closed") or ()}
         self.stepped_s: int = book.get("stepped_s") or market.clock.now_s()
 
     # Requests
@@ -87,6 +88,7 @@ class Engine(Records):
         else:
             self.matcher.start(new, self.market.second(new.symbol))
         if new.protects:
+            self.log_stop(new)
             self.push_position(self.account.position(new.symbol))
         self.flush_wallet()
         return new
@@ -193,6 +195,7 @@ class Engine(Records):
     def delist(self, instrument: Instrument) -> None:
         """Ends trading in an instrument: open orders go, new ones are refused."""
         self.market.closed.add((instrument.category, instrument.symbol))
+        self.book.put("closed", sorted(self.market.closed))
         for order in self.of((instrument.category, instrument.symbol)):
             if order.is_open:
                 self.cancel(order, "CancelByAdmin")
@@ -200,6 +203,7 @@ class Engine(Records):
     def relist(self, instrument: Instrument) -> None:
         """Takes up trading in an instrument again."""
         self.market.closed.discard((instrument.category, instrument.symbol))
+        self.book.put("closed", sorted(self.market.closed))
 
     # Time
 
@@ -209,7 +213,7 @@ class Engine(Records):
         if now_s == self.stepped_s:
             return
         start_s, self.stepped_s = self.stepped_s + 1, now_s
-        due = {key: self._next_due(key, start_s, now_s) for key in self.keys()}
+        due = {key: self._next_due(key, start_s, now_s) for key in self.active_keys()}
         while True:
             seconds = [second for second in due.values() if second is not None]
             clearing_s = self.clearing.next_due(start_s, now_s)

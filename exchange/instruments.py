@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
-from exchange.errors import BadStart, Refused
+from exchange.errors import BadStart
 
 Category = Literal["spot", "linear"]
 Side = Literal["Buy", "Sell"]
@@ -137,14 +137,6 @@ class Catalogue:
         """Replaces an instrument's price grid."""
         key = (category, symbol)
         self._rows[key] = replace(self._rows[key], tick=tick)
-
-    def set_funding(self, symbol: str, minutes: int) -> None:
-        """Replaces a linear symbol's funding interval: one, two, four, or eight hours."""
-        if minutes not in (60, 120, 240, 480):
-            raise Refused(10001, f"expected 60, 120, 240, or 480 minutes, found {minutes}")
-        self._rows["linear", symbol] = replace(
-            self._rows["linear", symbol], funding_minutes=minutes
-        )
 
     def set_step(self, category: Category, symbol: str, step: Decimal) -> None:
         """Replaces an instrument's quantity grid."""

@@ -136,10 +136,11 @@ class Matcher:
         for own in self._met(order, limit, inclusive=inclusive):
             if not order.is_open or self._wanted(order, own.price, instrument) <= 0:
                 return
-            order.smp_order_id, own.smp_order_id = own.order_id, order.order_id
-            if order.smp_type in ("None", "CancelMaker", "CancelBoth"):
+            if order.smp_type != "CancelTaker":
+                own.smp_order_id = order.order_id
                 self._cancel_rest(own, "EC_BySelfMatch", "CancelBySmp")
             if order.smp_type in ("CancelTaker", "CancelBoth"):
+                order.smp_order_id = own.order_id
                 self._cancel_rest(order, "EC_BySelfMatch", "CancelBySmp")
 
     def _finish(self, order: Order, instrument: Instrument, limit: Decimal) -> None:

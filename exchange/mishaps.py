@@ -122,8 +122,7 @@ class Mishaps:
         engine = self._venue.engine
         amount = parse(fault.amount, "amount")
         self._venue.account.move(fault.coin, amount, "transfer", engine.orders.values())
-        engine.wallet_changed = True
-        engine.flush_wallet()
+        engine.wallet_changed = True  # the next step pushes it
 
     def _deleverage(self, fault: Fault) -> None:
         instrument = self._instrument(fault)

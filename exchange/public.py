@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 
 from exchange import quotes, reference
 from exchange.decimals import ceil_to, floor_to, text
 from exchange.errors import Refused
 from exchange.instruments import Instrument
+from exchange.intervals import INTERVALS, candles, step
 from exchange.market import Candle
+from exchange.matching import PRICE_LIMIT
 from exchange.query import Answer, Query, named, number, selected
 from exchange.venue import Venue
 
-INTERVALS = {
-    **{str(n): n for n in (1, 3, 5, 15, 30, 60, 120, 240, 360, 720)},
-    "D": 1440,
-    "W": 10_080,
-}
 _BOOK_ROWS = {"spot": (1, 200), "linear": (25, 500)}  # by default, at most
 _TRADE_ROWS = {"spot": (60, 60), "linear": (500, 1000)}
 
@@ -49,54 +45,47 @@ def instruments_info(venue: Venue, query: Query) -> Answer:
 
 def kline(venue: Venue, query: Query) -> Answer:
     """Candles, newest first, at most 1000; the first row may be open."""
-    instrument, candles = _candles(venue, query)
-    return _candle_page(instrument, [quotes.kline_row(candle) for candle in candles])
+    instrument, found = _candles(venue, query)
+    return _candle_page(instrument, [quotes.kline_row(candle) for candle in found])
 
 
 def mark_kline(venue: Venue, query: Query) -> Answer:
-    """Candles of the mark price, without volumes."""
-    return _derived(venue, query, lambda venue, row, candle: quotes.kline_row(candle)[:5])
-
-
-def index_kline(venue: Venue, query: Query) -> Answer:
-    """Candles of the index price, without volumes."""
-    return _derived(venue, query, lambda venue, row, candle: quotes.kline_row(candle)[:5])
+    """Candles of the mark price, which is the index price too, without volumes."""
+    instrument, found = _candles(venue, _linear(query))
+    return _candle_page(instrument, [quotes.kline_row(candle)[:5] for candle in found])
 
 
 def premium_kline(venue: Venue, query: Query) -> Answer:
     """Candles of the perpetual's premium over its index: none here, so always 0."""
-    return _derived(
-        venue, query, lambda venue, row, candle: [str(candle.start_m * 60_000), *"0000"]
-    )
+    instrument, found = _candles(venue, _linear(query))
+    rows = [[str(candle.start_m * 60_000), "0", "0", "0", "0"] for candle in found]
+    return _candle_page(instrument, rows)
 
 
-def _derived(
-    venue: Venue, query: Query, row: Callable[[Venue, Instrument, Candle], list[str]]
-) -> Answer:
+def _linear(query: Query) -> Query:
     if (query.get("category") or "linear") != "linear":
         raise Refused(10001, "params error: category invalid")
-    instrument, candles = _candles(venue, query)
-    return _candle_page(instrument, [row(venue, instrument, candle) for candle in candles])
+    return query
 
 
 def _candles(venue: Venue, query: Query) -> tuple[Instrument, list[Candle]]:
     """The candles that interval, start, end, and limit select, newest first."""
     instrument = named(venue, query)
-    minutes = INTERVALS.get(query.get("interval", ""))
-    if minutes is None:
+    name = query.get("interval", "")
+    if name not in INTERVALS:
         raise Refused(10001, "Invalid period!")
     limit = number(query, "limit", 200, 1000)
     now_m = venue.market.second(instrument.symbol) // 60
-    last = min(number(query, "end", now_m * 60_000) // 60_000, now_m) // minutes * minutes
-    first = last - (limit - 1) * minutes
+    last = step(name, min(number(query, "end", now_m * 60_000) // 60_000, now_m), 0)
+    first = step(name, last, 1 - limit)
     if query.get("start"):
-        start = -(-number(query, "start", 0) // 60_000)
-        since = -(-start // minutes) * minutes
+        start_m = min(-(-number(query, "start", 0) // 60_000), now_m + 1)
+        since = step(name, start_m - 1, 1)
         if not query.get("end"):  # forward from the start; with an end, backward from there
-            last = min(last, since + (limit - 1) * minutes)
-        first = max(last - (limit - 1) * minutes, since)
-    candles = venue.market.candles(instrument, minutes, first, last + minutes)
-    return instrument, list(reversed(candles))
+            last = min(last, step(name, since, limit - 1))
+        first = max(step(name, last, 1 - limit), since)
+    rows = candles(venue.market, instrument, name, first, last)
+    return instrument, rows[::-1]
 
 
 def _candle_page(instrument: Instrument, rows: list[list[str]]) -> Answer:
@@ -154,12 +143,11 @@ def recent_trade(venue: Venue, query: Query) -> Answer:
 def price_limit(venue: Venue, query: Query) -> Answer:
     """The highest price at which one may buy, the lowest at which one may sell."""
     instrument = named(venue, query)
-    last = venue.market.last(instrument)
-    ratio = Decimal(quotes.PRICE_LIMIT_RATIO)
+    mark = venue.market.mark(instrument)
     return {
         "symbol": instrument.symbol,
-        "buyLmt": text(floor_to(last * (1 + ratio), instrument.tick)),
-        "sellLmt": text(ceil_to(last * (1 - ratio), instrument.tick)),
+        "buyLmt": text(floor_to(mark * (1 + PRICE_LIMIT), instrument.tick)),
+        "sellLmt": text(ceil_to(mark * (1 - PRICE_LIMIT), instrument.tick)),
         "ts": str(venue.clock.shown_ms()),
     }
 
@@ -169,7 +157,7 @@ PATHS: dict[str, Callable[[Venue, Query], Answer]] = {
     "/v5/market/instruments-info": instruments_info,
     "/v5/market/kline": kline,
     "/v5/market/mark-price-kline": mark_kline,
-    "/v5/market/index-price-kline": index_kline,
+    "/v5/market/index-price-kline": mark_kline,
     "/v5/market/premium-index-price-kline": premium_kline,
     "/v5/market/tickers": tickers,
     "/v5/market/orderbook": orderbook,

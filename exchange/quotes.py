@@ -8,15 +8,14 @@ from typing import Any
 from exchange.decimals import cents, floor_to, text
 from exchange.instruments import QUOTE, Instrument
 from exchange.market import DAY_M, Candle, DayStatistics, Market
+from exchange.matching import PRICE_LIMIT
 
 Row = dict[str, Any]
-PRICE_LIMIT_RATIO = "0.05"  # how far from the last price a limit price may be
 
 
 def status(market: Market, instrument: Instrument) -> str:
     """The word for whether an instrument is traded."""
-    live = getattr(market, "is_live", None)
-    return "Trading" if live is None or live(instrument) else "Closed"
+    return "Trading" if market.is_live(instrument) else "Closed"
 
 
 def instrument_row(market: Market, instrument: Instrument) -> Row:
@@ -54,8 +53,8 @@ def _spot_limits(instrument: Instrument) -> Row:
         },
         "priceFilter": {"tickSize": text(instrument.tick)},
         "riskParameters": {
-            "priceLimitRatioX": PRICE_LIMIT_RATIO,
-            "priceLimitRatioY": PRICE_LIMIT_RATIO,
+            "priceLimitRatioX": text(PRICE_LIMIT),
+            "priceLimitRatioY": text(PRICE_LIMIT),
         },
     }
 
@@ -94,8 +93,8 @@ def _linear_limits(instrument: Instrument) -> Row:
         "isPreListing": False,
         "preListingInfo": None,
         "riskParameters": {
-            "priceLimitRatioX": PRICE_LIMIT_RATIO,
-            "priceLimitRatioY": PRICE_LIMIT_RATIO,
+            "priceLimitRatioX": text(PRICE_LIMIT),
+            "priceLimitRatioY": text(PRICE_LIMIT),
         },
     }
 
@@ -132,8 +131,8 @@ def ticker_row(market: Market, instrument: Instrument, day: DayStatistics, fundi
         return row
     interest = open_interest(market, instrument, second)
     row.update(
-        indexPrice=text(last),
-        markPrice=text(last),
+        indexPrice=text(market.mark(instrument, second)),
+        markPrice=text(market.mark(instrument, second)),
         prevPrice1h=text(day.hour_ago),
         openInterest=text(interest),
         openInterestValue=text(cents(interest * last)),
@@ -165,12 +164,12 @@ def kline_row(candle: Candle) -> list[str]:
     ]
 
 
-def kline_push(candle: Candle, minutes: int, name: str, now_ms: int, confirm: bool) -> Row:
+def kline_push(candle: Candle, stop_m: int, name: str, now_ms: int, confirm: bool) -> Row:
     """A candle as in the `kline` topic."""
     start, opened, high, low, close, volume, turnover = kline_row(candle)
     return {
         "start": int(start),
-        "end": (candle.start_m + minutes) * 60_000 - 1,
+        "end": stop_m * 60_000 - 1,
         "interval": name,
         "open": opened,
         "close": close,
@@ -186,8 +185,8 @@ def kline_push(candle: Candle, minutes: int, name: str, now_ms: int, confirm: bo
 def book_row(market: Market, instrument: Instrument, depth: int) -> Row:
     """The visible book as in /v5/market/orderbook."""
     second = market.second(instrument.symbol)
-    bids = market.levels(instrument, "Sell", second)[:depth]
-    asks = market.levels(instrument, "Buy", second)[:depth]
+    bids = market.shown(instrument, "Sell")[:depth]
+    asks = market.shown(instrument, "Buy")[:depth]
     return {
         "s": instrument.symbol,
         "b": [[text(level.price), text(level.qty)] for level in bids],
@@ -203,7 +202,6 @@ def trade_rows(market: Market, instrument: Instrument, count: int) -> list[Row]:
     first_s, _ = market.path.span(instrument.symbol)
     start = max(now - count, first_s)
     prices = [instrument.price(float(p)) for p in market.prices(instrument.symbol, start, now + 1)]
-    volume = market.path.volumes(instrument.symbol, now // 60, now // 60 + 1)[0] / 60
     rows = []
     for n in range(1, len(prices)):
         rises = prices[n] >= prices[n - 1]
@@ -212,7 +210,7 @@ def trade_rows(market: Market, instrument: Instrument, count: int) -> list[Row]:
                 "T": (start + n) * 1000,
                 "s": instrument.symbol,
                 "S": "Buy" if rises else "Sell",
-                "v": f"{volume:.4f}",
+                "v": f"{market.traded(instrument.symbol, start + n):.4f}",
                 "p": text(prices[n]),
                 "L": "PlusTick" if rises else "MinusTick",
                 "i": f"{instrument.symbol}-{start + n}",

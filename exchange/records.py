@@ -41,7 +41,7 @@ class Records:
             raise KeyError(f"expected an instrument of this exchange, found {key}")
         return found
 
-    def keys(self) -> list[Key]:
+    def active_keys(self) -> list[Key]:
         """The instruments that have open orders."""
         return [key for key, orders in self._of.items() if orders]
 

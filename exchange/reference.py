@@ -7,10 +7,10 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from exchange import quotes
-from exchange.margin import MAINTENANCE
 from exchange.decimals import text
 from exchange.errors import Refused
 from exchange.instruments import QUOTE, Instrument
+from exchange.margin import MAINTENANCE
 from exchange.paths import SECONDS_DAY
 from exchange.query import Answer, Query, named, number, selected
 from exchange.venue import Venue
@@ -146,7 +146,7 @@ def adl_alert(venue: Venue, query: Query) -> Answer:
 def index_components(venue: Venue, query: Query) -> Answer:
     """What the index is made of: the spot market of this exchange."""
     instrument = named(venue, {"category": "spot", "symbol": query.get("indexName", "")})
-    price = text(venue.market.last(instrument))
+    price = text(venue.market.mark(instrument))
     part = {
         "exchange": "Bybit",
         "spotPair": instrument.symbol,

@@ -13,7 +13,6 @@ from aiohttp import web
 
 from exchange import private, public
 from exchange.control import Control
-from exchange.dcp import Dcp
 from exchange.errors import Refused
 from exchange.faults import Fault
 from exchange.mishaps import Mishaps
@@ -35,7 +34,6 @@ class Server:
         self.hub = Hub(venue)
         self.ticks = Ticks(self.hub)
         self.stopping = asyncio.Event()
-        self._dcp = Dcp(venue)
         self._mishaps = Mishaps(venue, self.hub)
         self._seen_at = self._checked_at = venue.clock.real()
         self._runner: web.AppRunner | None = None
@@ -44,7 +42,7 @@ class Server:
     def app(self) -> web.Application:
         """The routes."""
         app = web.Application(client_max_size=1 << 20)
-        control = Control(self.venue, self.stopping)
+        control = Control(self.venue, self.hub, self.stopping)
         for path in STREAM_PATHS:
             app.router.add_get(path, self.hub.serve)
         app.router.add_route("*", "/control/{what}", control.serve)
@@ -172,7 +170,7 @@ class Server:
         while not self.stopping.is_set():
             self.venue.advance()
             self.hub.flush_private()
-            self._dcp.watch(self.hub.connections)
+            self.hub.dcp.watch(self.hub.connections)
             self.ticks.pump()
             now = self.venue.clock.real()
             if now - self._checked_at > _IDLE_CHECK_REAL_S:

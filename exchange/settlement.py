@@ -58,6 +58,7 @@ class Settlement:
             qty=text(trade.qty),
             price=text(trade.price),
             execId=row["execId"],
+            execType=row["execType"],
             fee=row["execFee"],
             feeCurrency=row["feeCurrency"],
             isMaker=trade.maker,

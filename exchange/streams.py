@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
-from exchange import dcp
 from exchange.connection import PATHS, Connection, StreamKind
+from exchange.dcp import TOPICS, Dcp
 from exchange.errors import Refused
 from exchange.instruments import CATEGORIES
-from exchange.public import INTERVALS
+from exchange.intervals import INTERVALS
 from exchange.trade_stream import TradeStream
 from exchange.venue import Venue
 
@@ -24,7 +24,7 @@ _SPOT_ARGS_MAX = 10
 _ARGS_CHARACTERS_MAX = 21_000
 _ALL_IN_ONE = ("order", "execution", "position", "execution.fast")
 _CATEGORISED = {f"{topic}.{kind}" for topic in _ALL_IN_ONE for kind in (*CATEGORIES, "inverse")}
-_ALONE = {"wallet", "greeks", "dcp", *dcp.TOPICS}
+_ALONE = {"wallet", "greeks", "dcp", *TOPICS}
 _DEPTHS = ("1", "50", "200", "1000")
 _NETWORK_S = 0.005  # clients rely on an answer that is not there before they wait for it
 _FAST = ("category", "symbol", "orderId", "execId", "execPrice", "execQty", "side", "execTime")
@@ -37,6 +37,7 @@ class Hub:
         self.venue = venue
         self.connections: set[Connection] = set()
         self.joined: list[tuple[Connection, str]] = []  # public subscriptions to be greeted
+        self.dcp = Dcp(venue)
         self._trade = TradeStream(venue)
 
     def listeners(self, kind: StreamKind, topic: str) -> list[Connection]:
@@ -188,7 +189,9 @@ class Hub:
         else:
             fresh = [topic for topic in args if topic not in connection.topics]
             connection.topics.update(args)
-            if connection.kind != "private":
+            if connection.kind == "private":
+                self.dcp.watch(self.connections)  # even if it is gone before the next look
+            else:
                 self.joined += [(connection, topic) for topic in fresh]
         is_spot = connection.kind == "spot" and operation == "subscribe"
         empty = {"req_id": ""} if connection.kind == "linear" else {}

@@ -8,7 +8,7 @@ from typing import Any
 from exchange import quotes, shapes
 from exchange.connection import Connection
 from exchange.instruments import CATEGORIES, Category, Instrument
-from exchange.public import INTERVALS
+from exchange.intervals import candles, step
 from exchange.streams import Hub
 
 _TICKER_REAL_S = 0.25
@@ -27,7 +27,7 @@ class _Topic:
 
     instrument: Instrument
     parts: list[str]
-    minutes: int  # of a candle; 0 for other topics
+    interval: str  # of a candle; empty for other topics
     next_m: int  # epoch minute at which the open candle began
     pushed_at: float  # real, monotonic
     pushed_s: int  # market second
@@ -79,10 +79,10 @@ class Ticks:
         parts = topic.split(".")
         instrument = self._market.catalogue.get(kind, parts[-1])
         assert instrument is not None, "the hub lets only known symbols through"
-        minutes = INTERVALS[parts[1]] if parts[0] == "kline" else 0
+        interval = parts[1] if parts[0] == "kline" else ""
         second = self._market.second(instrument.symbol)
-        start = second // 60 // minutes * minutes if minutes else 0
-        state = _Topic(instrument, parts, minutes, start, self._venue.clock.real(), second)
+        start = step(interval, second // 60, 0) if interval else 0
+        state = _Topic(instrument, parts, interval, start, self._venue.clock.real(), second)
         if parts[0] == "orderbook":
             state.row = quotes.book_row(self._market, instrument, int(parts[1]))
         self._topics[kind, topic] = state
@@ -93,7 +93,7 @@ class Ticks:
         kind: Category = "spot" if connection.kind == "spot" else "linear"
         state = self._topics.get((kind, topic)) or self._open(kind, topic)
         now = self._venue.clock.now_ms()
-        if state.minutes:
+        if state.interval:
             message = self._candle(topic, state, state.next_m, confirm=False)
         elif state.parts[0] == "tickers":
             state.row = state.row or self._ticker(state)  # what deltas will refer to
@@ -110,12 +110,10 @@ class Ticks:
     def _pump_candles(self, kind: Category, topic: str, state: _Topic, now: float) -> None:
         symbol = state.instrument.symbol
         edge_m = self._market.edge(symbol) // 60
-        closes = (edge_m - state.next_m) // state.minutes
-        if closes > _CLOSES_MAX:
-            state.next_m += (closes - _CLOSES_MAX) * state.minutes
-        while state.next_m + state.minutes <= edge_m:
+        state.next_m = max(state.next_m, step(state.interval, edge_m, -_CLOSES_MAX))
+        while (following_m := step(state.interval, state.next_m, 1)) <= edge_m:
             message = self._candle(topic, state, state.next_m, confirm=True)
-            state.next_m += state.minutes
+            state.next_m = following_m
             if message and not self._venue.faults.draw("stream", ("gap",), topic):
                 self._hub.publish(kind, topic, message)
             state.pushed_at = now
@@ -126,13 +124,12 @@ class Ticks:
             state.pushed_at, state.pushed_s = now, second
 
     def _candle(self, topic: str, state: _Topic, start_m: int, *, confirm: bool) -> Message | None:
-        rows = self._market.candles(
-            state.instrument, state.minutes, start_m, start_m + state.minutes
-        )
+        rows = candles(self._market, state.instrument, state.interval, start_m, start_m)
         if not rows:
             return None
         now = self._venue.clock.now_ms()
-        data = quotes.kline_push(rows[-1], state.minutes, state.parts[1], now, confirm)
+        stop_m = step(state.interval, start_m, 1)
+        data = quotes.kline_push(rows[-1], stop_m, state.interval, now, confirm)
         return {"topic": topic, "type": "snapshot", "ts": now, "data": [data]}
 
     # Tickers, trades, liquidations
@@ -179,10 +176,11 @@ class Ticks:
         row = quotes.book_row(self._market, state.instrument, int(state.parts[1]))
         bids, asks = _changed(before["b"], row["b"]), _changed(before["a"], row["a"])
         best_only = state.parts[1] == "1"
-        if not bids and not asks and not (best_only and quiet_s >= _QUIET_REAL_S):
+        if bids or asks:
+            u, seq = before["u"] + 1, max(row["seq"], before["seq"] + 1)
+            state.row = {**row, "u": u, "seq": seq}
+        elif not best_only or quiet_s < _QUIET_REAL_S:
             return None
-        step = 1 if bids or asks else 0
-        state.row = {**row, "u": before["u"] + step, "seq": max(row["seq"], before["seq"] + step)}
         if best_only:
             return self._book(topic, "snapshot", state.row)
         return self._book(topic, "delta", {**state.row, "b": bids, "a": asks})

@@ -87,6 +87,8 @@ def heard(turn: Turn, event: VenueTroubled) -> None:
     if step is not None:
         pause = world.real_ms(world.settings.orders.breaker_real_seconds)
         turn.set(breaker_until=max(event.retry_at, world.at + pause))
+    elif world.state("breaker") == OPEN:  # a longer ban counts
+        turn.set(breaker_until=max(event.retry_at, world.breaker_until))
     if event.kind == "key":
         turn.fire(HOLD, Limited(at=world.at, control="key", reason=event.reason))
     if event.kind == "unseen code":

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 HOUR_MS = 3_600_000
 MINUTES_A_DAY = 1440
+LARGEST = Decimal("1e15")
+"""No quantity and no price reaches it; what does cannot be counted in lots or ticks."""
 
 
 class Asked(Struct, frozen=True):
@@ -68,16 +70,16 @@ def listed(world: World, asked: Asked) -> str | None:
 def sound(world: World, asked: Asked) -> str | None:
     """Quantity and price are finite, above zero, and on the instrument's grid."""
     instrument = world.instruments.get(asked.symbol)
-    if not (asked.qty.is_finite() and asked.qty > 0):
-        return f"expected a finite quantity above 0, found {asked.qty}"
-    if asked.price is not None and not (asked.price.is_finite() and asked.price > 0):
-        return f"expected a finite price above 0, found {asked.price}"
+    if not (asked.qty.is_finite() and 0 < asked.qty < LARGEST):
+        return f"expected a finite quantity above 0 and under {LARGEST:g}, found {asked.qty}"
+    if asked.price is not None and not (asked.price.is_finite() and 0 < asked.price < LARGEST):
+        return f"expected a finite price above 0 and under {LARGEST:g}, found {asked.price}"
     if instrument is None:
         return None
     if asked.qty % instrument.lot:
-        return f"quantity {asked.qty:f} is not a multiple of the lot {instrument.lot:f}"
+        return f"quantity {asked.qty} is not a multiple of the lot {instrument.lot:f}"
     if asked.price is not None and asked.price % instrument.tick:
-        return f"price {asked.price:f} is not a multiple of the tick {instrument.tick:f}"
+        return f"price {asked.price} is not a multiple of the tick {instrument.tick:f}"
     return None
 
 
@@ -156,10 +158,10 @@ def volume(world: World, asked: Asked) -> str | None:
 def messages(world: World, asked: Asked) -> str | None:
     """The rate of orders, amendments, and cancels."""
     limits, sent, more = world.settings.controls, world.messages, 0 if asked.order else 1
-    since = world.at - world.real_ms(1)
+    second, minute = world.at - world.real_ms(1), world.at - world.real_ms(60)
     spans = (
-        ("second", sum(1 for at in sent.recent if at > since), limits.messages_second_max),
-        ("minute", len(sent.recent), limits.messages_minute_max),
+        ("second", sum(1 for at in sent.recent if at > second), limits.messages_second_max),
+        ("minute", sum(1 for at in sent.recent if at > minute), limits.messages_minute_max),
         ("day", sent.today if sent.day == world.at // DAY_MS else 0, limits.messages_day_max),
     )
     for span, count, most in spans:
@@ -260,6 +262,9 @@ def net(world: World, asked: Asked) -> str | None:
     for o in world.orders.values():
         if o.side is asked.side and o.order != asked.order:
             total += worth(world, o.symbol, coming(o), o.price)
+    for row in world.foreign.values():
+        if row.side is asked.side:
+            total += worth(world, row.symbol, max(row.qty - row.filled, ZERO), row.price)
     return None if total <= most else f"net exposure {total:.2f}, limit {most:.2f}"
 
 

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from bot.core import (
     account,
+    backwards,
     breaker,
     deliveries,
     doubt,
@@ -32,13 +33,12 @@ from bot.core import (
     shadow,
     working,
 )
-from bot.core.asking import account_question, ask_account
-from bot.core.effects import AnyEffect, Inquire
+from bot.core.asking import LOOK_BACK_MS, account_question, ask_account
 from bot.core.facts import Fact, PositionMarked
 from bot.core.guard import GUARD
 from bot.core.holds import HOLD
 from bot.core.killswitch import KILL
-from bot.core.machine import Instance, Step, Table
+from bot.core.machine import Step, Table
 from bot.core.storage import STORAGE
 from bot.core.turn import Dispatch, Question, Turn
 from bot.core.world import ACCOUNT, World
@@ -114,7 +114,9 @@ def reconciled(turn: Turn, event: events.Reconciled) -> None:
         orders.news(turn, events.OrderReported(at=event.at, row=row))
     breaker.answered(turn, event)
     if turn.world.account.booked_at >= event.as_of:
-        turn.set(account=replace(turn.world.account, reread=event.depth))  # torn
+        known = turn.world.account
+        deeper = max(known.reread or "light", event.depth, key=LOOK_BACK_MS.__getitem__)
+        turn.set(account=replace(known, reread=deeper))  # torn
         return
     orders.missing(turn, event)
     orders.all_booked(turn, event.as_of)
@@ -176,88 +178,8 @@ def stream_lost(turn: Turn, event: events.StreamLost) -> None:
 def clock_jumped(turn: Turn, event: events.ClockJumped) -> None:
     """Follow the venue's clock, even backwards; every feed must prove itself again."""
     if event.at < turn.world.at:
-        turn_back(turn, event.at)
+        backwards.go_back(turn, event.at)
     feeds.all_feeds(turn, event)
-
-
-def turn_back(turn: Turn, at: int) -> None:
-    """Go on from an earlier time: nothing may wait for a future that was a mistake.
-
-    The day is kept, so that going back over midnight does not forgive a daily loss.
-    """
-    world = turn.world
-    capped = (
-        "reviewed_at",
-        "marked_at",
-        "reconciled_at",
-        "fills_since",
-        "booked_at",
-        "guard_since",
-        "full_at",
-        "began_at",
-        "fills_floor",
-    )
-    times = {name: min(getattr(world.account, name), at - 1) for name in capped}
-    turn.set(
-        at=at,
-        private_up_at=min(world.private_up_at, at),
-        breaker_until=min(world.breaker_until, at),
-        intents=tuple(replace(i, at=min(i.at, at)) for i in world.intents),
-        messages=replace(world.messages, recent=tuple(min(t, at) for t in world.messages.recent)),
-        account=replace(world.account, **times),
-        runs={
-            k: replace(r, deadline=min(r.deadline, at + runs.grace_ms(world, r.verb)))
-            for k, r in world.runs.items()
-        },
-        machines={
-            **world.machines,
-            "process": _since_capped(world.machines.get("process", {}), at),
-        },
-        positions={
-            s: replace(
-                p,
-                naked_since=min(p.naked_since, at),
-                asked_at=min(p.asked_at, at),
-                left_at=min(p.left_at, at),
-                venue_at=min(p.venue_at, at),
-            )
-            for s, p in world.positions.items()
-        },
-        orders={
-            k: replace(
-                o,
-                news_at=min(o.news_at, at),
-                worked_at=min(o.worked_at, at),
-                ended_at=min(o.ended_at, at - 1),
-            )
-            for k, o in world.orders.items()
-        },
-        deliveries={
-            k: replace(d, not_before=min(d.not_before, at), effect=_asked_by(d.effect, at))
-            for k, d in world.deliveries.items()
-        },
-        feeds={
-            s: replace(
-                f,
-                seen_at=min(f.seen_at, at),
-                refused_at=min(f.refused_at, at),
-                asked_at=min(f.asked_at, at),
-                last=0,  # candles of a time that was a mistake are not built upon
-            )
-            for s, f in world.feeds.items()
-        },
-    )
-
-
-def _asked_by(effect: AnyEffect, at: int) -> AnyEffect:
-    """Return an effect whose proof of absence does not wait for a time that was a mistake."""
-    if isinstance(effect, Inquire):
-        return replace(effect, sent_at=min(effect.sent_at, at))
-    return effect
-
-
-def _since_capped(instances: dict[str, Instance], at: int) -> dict[str, Instance]:
-    return {key: replace(i, since=min(i.since, at)) for key, i in instances.items()}
 
 
 def storage_checked(turn: Turn, event: events.StorageChecked) -> None:

@@ -17,8 +17,9 @@ from bot.core.events import Delivered, Emitted, Recovered, Ticked, Undelivered
 from bot.core.machine import BORN, Row, Table, always
 
 if TYPE_CHECKING:
+    from bot.core.settings import Settings
     from bot.core.turn import Turn
-    from bot.core.world import World
+    from bot.core.world import Delivery, World
 
 
 IMPATIENT = (Protect, Cancel, Inquire, Reconcile)
@@ -107,11 +108,7 @@ def outcome(turn: Turn, event: Delivered | Undelivered) -> None:
         return
     step = turn.fire(DELIVERY, event, event.effect)
     if step is not None and step.dest == RETRY:
-        limits = turn.world.settings.delivery
-        most = limits.backoff_max_real_seconds
-        if isinstance(delivery.effect, IMPATIENT):
-            most = min(most, 2 * turn.world.settings.orders.naked_real_seconds)
-        pause = min(most, limits.backoff_real_seconds * 2 ** min(delivery.attempts, 16))
+        pause = pause_seconds(turn.world.settings, delivery)
         later = replace(
             delivery,
             attempts=delivery.attempts + 1,
@@ -120,6 +117,17 @@ def outcome(turn: Turn, event: Delivered | Undelivered) -> None:
         turn.put("deliveries", event.effect, later)
     elif step is not None:
         turn.put("deliveries", event.effect, None)
+
+
+def pause_seconds(settings: Settings, delivery: Delivery) -> float:
+    """Return the pause before another attempt, real seconds: it doubles up to its ceiling."""
+    limits, naked = settings.delivery, settings.orders.naked_real_seconds
+    most = limits.backoff_max_real_seconds
+    if isinstance(delivery.effect, Cancel):
+        most = min(most, naked / 4)
+    elif isinstance(delivery.effect, IMPATIENT):
+        most = min(most, 2 * naked)
+    return min(most, limits.backoff_real_seconds * float(2 ** min(delivery.attempts, 16)))
 
 
 def due_again(turn: Turn, event: Ticked) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from bot.core.events import DoubtAged, Ticked
 from bot.core.guard import GUARD, PAUSED
 
@@ -34,4 +36,6 @@ def tick(turn: Turn, event: Ticked) -> None:
     elif not age:
         # shadows were followed while doubt kept the guard from trading: they prove nothing
         shadows = {} if before == PAUSED else turn.world.shadows
-        turn.set(guard_before="", shadows=shadows)
+        # what performance says was not heard meanwhile: the account is reviewed in this turn
+        account = replace(turn.world.account, reviewed_at=0)
+        turn.set(guard_before="", shadows=shadows, account=account)

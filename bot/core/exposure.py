@@ -35,5 +35,5 @@ def gross_exposure(world: World, but: str = "") -> Decimal:
         if order.order != but:
             total += worth(world, order.symbol, coming(order), order.price)
     for row in world.foreign.values():
-        total += worth(world, row.symbol, max(row.qty - row.filled, ZERO), None)
+        total += worth(world, row.symbol, max(row.qty - row.filled, ZERO), row.price)
     return total

@@ -57,7 +57,8 @@ FOREIGN = Table("external", ExternalState, (
     #   from      on          when   to
     Row(BORN,     Reconciled, found, EXTERNAL, (ask,)),
     Row(EXTERNAL, Reconciled, left,  GONE),
-), key="the venue's order id", final=frozenset({GONE}))
+    Row(GONE,     Reconciled, found, EXTERNAL, (ask,)),
+), key="the venue's order id")
 # fmt: on
 
 
@@ -69,10 +70,8 @@ def seen(turn: Turn, event: Reconciled) -> None:
     for row in rows:
         if row.order.startswith(mine):
             _let_go(turn, row)
-    known = turn.world.machines.get("external", {})
-    for key in [*turn.world.foreign, *known]:
-        if (key in turn.world.foreign) != (key in known):
-            turn.fire(FOREIGN, event, key)
+    for key in dict.fromkeys((*turn.world.foreign, *turn.world.machines.get("external", {}))):
+        turn.fire(FOREIGN, event, key)
 
 
 def _let_go(turn: Turn, row: VenueOrder) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from bot.core.asking import pending
 from bot.core.effects import Cancel, Effect, Notify
 from bot.core.events import Commanded, DoubtAged, Reviewed, Started
 from bot.core.machine import BORN, Level, Row, Table, When, always
@@ -105,10 +106,12 @@ def tell(world: World, event: Reviewed | Commanded | DoubtAged, key: str) -> Ite
 
 
 def cancel_entries(world: World, event: object, key: str) -> Iterator[Effect]:
-    """Cancel the entries on their way, of one symbol or all."""
+    """Cancel the entries on their way, of one symbol or all, each once."""
     for order in world.orders.values():
+        wanted = Cancel(order=order.order, symbol=order.symbol)
         if order.entry and not order.ended and key in (ACCOUNT, order.symbol):
-            yield Cancel(order=order.order, symbol=order.symbol)
+            if wanted not in pending(world, Cancel):
+                yield wanted
 
 
 # fmt: off

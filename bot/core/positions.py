@@ -119,10 +119,12 @@ def book(turn: Turn, fill: VenueFill) -> None:
     account = replace(
         world.account,
         cash=world.account.cash + realised - fill.fee,
-        booked_at=max(world.account.booked_at, fill.at),
+        booked_at=max(world.account.booked_at, min(fill.at, world.at + world.real_ms(1))),
     )
     turn.set(account=account, fills={**world.fills, fill.fill: fill.at})
     _forget(turn)
+    # an execution that is dated ahead does not keep its position waiting for protection
+    after = replace(after, naked_since=min(after.naked_since, world.at))
     turn.put("positions", fill.symbol, after)
     turn.note(FillBooked(fill, realised))
     orders.booked(turn, fill.order, fill.qty)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from bot.core.asking import account_question, pending
+from bot.core.asking import LOOK_BACK_MS, account_question, pending
 from bot.core.effects import Effect, Notify, Reconcile
 from bot.core.events import Compared, Limited, Reconciled, Started, Ticked
 from bot.core.facts import AccountCompared, CashMoved
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from bot.core.world import World
 
 CENT = Decimal("0.01")
-MOVES_REMEMBERED = 500
+MOVES_KEPT_MS = 2 * LOOK_BACK_MS["day"]
+"""Longer than any reading looks back; what is older is never booked again."""
 
 
 class ReconciliationState(StrEnum):
@@ -93,13 +94,12 @@ RECONCILIATION = Table("reconciliation", ReconciliationState, (
 def book(turn: Turn, move: CashMove) -> None:
     """Book cash that came or went without an execution, once."""
     world = turn.world
-    if move.move in world.moves or move.at < world.account.began_at:
+    oldest = max(world.account.began_at, world.account.fills_since - MOVES_KEPT_MS)
+    if move.move in world.moves or move.at < oldest:
         return
     cash = world.account.cash + move.change
-    turn.set(
-        account=replace(world.account, cash=cash),
-        moves=(*world.moves[-MOVES_REMEMBERED:], move.move),
-    )
+    kept = {key: at for key, at in world.moves.items() if at >= oldest}
+    turn.set(account=replace(world.account, cash=cash), moves={**kept, move.move: move.at})
     turn.note(CashMoved(move))
 
 

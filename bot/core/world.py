@@ -196,7 +196,7 @@ class World(Struct, frozen=True):
     ``halt``: the HALT mark that was seen last and not cleared by a re-arm.
     ``panic_read``: the last line of ``panic.jsonl`` that is in the journal.
     ``foreign``: open orders at the venue that are not ours, by the venue's id.
-    ``fills``: the execution ids booked last → when. ``troubles``: requests in a row that failed.
+    ``fills``, ``moves``: the executions and cash moves booked last → when. ``troubles``: requests in a row that failed.
     ``guard_before``: where the guard stood before doubt about an order lowered it.
     """
 
@@ -216,7 +216,7 @@ class World(Struct, frozen=True):
     intents: tuple[Intent, ...] = ()
     messages: Messages = Messages()
     foreign: dict[str, VenueOrder] = {}
-    moves: tuple[str, ...] = ()
+    moves: dict[str, int] = {}
     guard_before: str = ""
     troubles: int = 0
     breaker_until: int = 0

@@ -11,13 +11,14 @@ from bot.store.database import only_library
 
 only_library()
 
-from tests.bench import boot, group, latency, memory, transition  # noqa: E402
+from tests.bench import boot, edge, group, latency, memory, transition  # noqa: E402
 from tests.bench.figures import Figure, say  # noqa: E402
 
 MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "transition": transition.measure,
     "group": group.measure,
     "latency": latency.measure,
+    "edge": edge.measure,
     "boot": boot.measure,
     "memory": memory.measure,
 }

@@ -135,9 +135,17 @@ class Market:
             first, last = int(query["start"]), min(int(query["end"]), self.ms())
             rows = [bar(start) for start in range(first // MINUTE * MINUTE, last, MINUTE)]
             return 0, {"list": rows[::-1]}
+        if path == "/v5/user/query-api":
+            return 0, _KEY
         return 0, {"list": _LISTS.get(path, [])}
 
 
+_KEY = {
+    "userID": 1,
+    "readOnly": 0,
+    "permissions": {"ContractTrade": ["Order", "Position"]},
+    "ips": ["127.0.0.1"],
+}
 _LISTS: dict[str, list[Any]] = {
     "/v5/market/instruments-info": [
         {
@@ -185,6 +193,7 @@ class Http(asyncio.Protocol):
         """Send a reply with the market's rate."""
         body = _json(fields)
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Market-Rate: {RATE:g}\r\n"
+        head += "X-Bapi-Limit: 100000\r\nX-Bapi-Limit-Status: 99999\r\n"  # none that is met here
         self.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
 

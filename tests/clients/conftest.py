@@ -12,7 +12,7 @@ from tests.exchange.exchange_process import Exchange
 @pytest.fixture(scope="module")
 def exchange(tmp_path_factory):
     """An exchange at real time, so that clients may sign with the computer's clock."""
-    running = Exchange(tmp_path_factory.mktemp("exchange"), ("--no-rate-limit",))
+    running = Exchange(tmp_path_factory.mktemp("exchange"), ("--no-rate-limit", "--dcp"))
     yield running
     running.close()
 

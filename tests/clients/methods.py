@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-FLAGS = frozenset(
-    "CORS future margin option privateAPI publicAPI sandbox spot swap ws".split()
-)  # entries of ccxt's `has` that are no methods
+FLAGS = frozenset(  # entries of `has` that are no methods
+    (
+        "CORS",
+        "future",
+        "margin",
+        "option",
+        "privateAPI",
+        "publicAPI",
+        "sandbox",
+        "spot",
+        "swap",
+        "ws",
+    )
+)
 
 OPTIONS = "options: a spot and linear bot holds none"
 BORROWING = "borrowing: the bot spends only what it owns, and its key may not borrow"
@@ -18,6 +29,8 @@ ACCOUNTS = "moving positions between accounts of one owner: the bot knows one ac
 SPREADS = "spread trading: another product with its own order book"
 TOKENS = "leveraged tokens: another product, no longer listed"
 HEDGING = "delta-neutral books across products: the bot holds single directional positions"
+REPLACED = "withdrawn by the venue: the topic allLiquidation, which is tested, took its place"
+HOUSE = "pushes of what changes rarely or never here: the same figures are read by REST, tested"
 NOTHING = "claimed, but the installed client has no such method"
 
 CCXT_NOT_NEEDED: dict[str, str] = {
@@ -49,6 +62,7 @@ CCXT_TESTED: dict[str, str] = {
     # test_ccxt_orders.py
     "test_a_market_order_is_filled_with_right_amount_cost_and_fee": "createOrder fetchOrder"
     " fetchOrderTrades fetchMyTrades",
+    "test_a_market_order_is_one_whichever_method_sends_it": "createMarketOrder",
     "test_spot_is_bought_by_cost_and_sold_by_cost": "createMarketBuyOrderWithCost"
     " createMarketSellOrderWithCost fetchBalance",
     "test_a_limit_order_rests_is_edited_and_canceled": "createLimitOrder fetchOpenOrder"
@@ -93,13 +107,12 @@ PYBIT_NOT_NEEDED: dict[str, str] = {
     OPTIONS: "get_historical_volatility get_coin_greeks set_mmp reset_mmp get_mmp_state"
     " get_closed_options_positions greek_stream",
     DELIVERY: "get_option_delivery_price get_new_delivery_price",
-    BORROWING: "get_borrow_quota get_borrow_history repay_liability manual_no_convert_repay borrow"
-    " repay set_collateral_coin batch_set_collateral_coin",
-    FUNDS: "get_transferable_amount",
-    CLASSIC: "switch_margin_mode set_tp_sl_mode set_risk_limit upgrade_to_unified_trading_account"
-    " get_contract_transaction_log liquidation_stream",
+    BORROWING: "get_borrow_history repay_liability manual_no_convert_repay borrow repay",
+    CLASSIC: "upgrade_to_unified_trading_account get_contract_transaction_log",
+    REPLACED: "liquidation_stream",
+    HOUSE: "insurance_pool_stream price_limit_stream rpi_orderbook_stream",
     ACCOUNTS: "move_position get_move_position_history",
-    HEDGING: "set_delta_mode set_hedging_mode",
+    HEDGING: "set_delta_mode",
     SPREADS: "spread_order_stream spread_execution_stream",
     TOKENS: "lt_kline_stream lt_ticker_stream lt_nav_stream",
 }
@@ -129,7 +142,13 @@ PYBIT_TESTED: dict[str, str] = {
     "test_position_mode_stays_one_way": "switch_position_mode",
     "test_the_wallet_is_the_sum_of_its_coins": "get_wallet_balance",
     "test_account_settings_are_told_and_set": "get_account_info set_margin_mode get_smp_group"
-    " set_limit_price_action get_user_setting_config get_collateral_info",
+    " set_limit_price_action get_user_setting_config",
+    "test_only_what_is_collateral_backs_positions": "get_collateral_info"
+    " set_collateral_coin batch_set_collateral_coin",
+    "test_what_could_leave_the_account_is_what_is_free": "get_transferable_amount get_borrow_quota",
+    "test_what_a_unified_cross_margin_account_does_not_have_is_refused": "switch_margin_mode"
+    " set_tp_sl_mode set_risk_limit set_auto_add_margin add_or_reduce_margin"
+    " confirm_new_risk_limit set_hedging_mode",
     "test_fee_rates_are_those_of_each_symbol": "get_fee_rates",
     "test_the_transaction_log_adds_up_to_the_wallet": "get_transaction_log",
     # test_pybit_streams.py
@@ -137,6 +156,7 @@ PYBIT_TESTED: dict[str, str] = {
     " ticker_stream kline_stream",
     "test_orders_fills_positions_and_the_wallet_are_pushed": "order_stream execution_stream"
     " fast_execution_stream position_stream wallet_stream",
+    "test_liquidations_and_maintenance_are_pushed": "all_liquidation_stream system_status_stream",
 }
 
 # Names that pybit's trade socket shares with its REST client.

@@ -12,7 +12,7 @@ import ccxt.pro
 import pybit._websocket_trading as pybit_trading
 import pybit.unified_trading as pybit
 
-from tests.exchange.exchange_process import KEY, SECRET
+from tests.exchange.exchange_process import KEY, SECRET, until
 
 SPOT, LINEAR = "BTC/USDT", "BTC/USDT:USDT"
 SETTINGS = {
@@ -78,6 +78,13 @@ class Blocking:
     def close(self) -> None:
         self._runner.run(self.client.close())
         self._runner.close()
+
+
+def move(exchange, factor: float) -> None:
+    """Moves the price of BTCUSDT and waits until it is seen, as the market's next second begins."""
+    wanted = exchange.client.last() * factor
+    exchange.client.control("price", symbol="BTCUSDT", factor=factor)
+    until(lambda: abs(exchange.client.last() / wanted - 1) < 0.02, "the moved price")
 
 
 CLASSES = {"sync": ccxt.bybit, "async": ccxt.async_support.bybit, "pro": ccxt.pro.bybit}

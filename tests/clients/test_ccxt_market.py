@@ -76,7 +76,9 @@ def test_candles_equal_the_rest_rows(ex, exchange, symbol, name, interval):
     seen = ex.fetch_ohlcv(symbol, name, rows[0][0], 4)
     assert seen == rows
     assert [row[0] for row in seen] == list(range(end - 3 * length, end + 1, length))
-    assert all(low <= min(first, last) <= max(first, last) <= high for _, first, high, low, last, _ in seen)
+    assert all(
+        low <= min(first, last) <= max(first, last) <= high for _, first, high, low, last, _ in seen
+    )
 
 
 def test_mark_index_and_premium_candles(ex):

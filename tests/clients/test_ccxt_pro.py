@@ -104,9 +104,10 @@ def test_orders_trades_positions_and_balance_are_watched(pro, exchange):
     assert 0 < position["contracts"] <= 0.01 * len(sent)
     balance = pro.provoked(buy, "watch_balance")
     assert balance["USDT"]["total"] == pytest.approx(pro.fetch_balance()["USDT"]["total"], abs=5)
-    pro.un_watch_orders(LINEAR)
-    pro.un_watch_my_trades(LINEAR)
-    pro.un_watch_positions([LINEAR])
+    pro.un_watch_orders()
+    pro.un_watch_my_trades()
+    pro.un_watch_positions()
+    assert not pro.orders
 
 
 @pytest.mark.usefixtures("flat")
@@ -140,7 +141,12 @@ def test_liquidations_of_others_are_watched(tmp_path):
         with ccxt_client("pro", client.url) as pro:
             client.post(
                 "/v5/position/set-leverage",
-                {"category": "linear", "symbol": "BTCUSDT", "buyLeverage": "50", "sellLeverage": "50"},
+                {
+                    "category": "linear",
+                    "symbol": "BTCUSDT",
+                    "buyLeverage": "50",
+                    "sellLeverage": "50",
+                },
             )
             pro.watch_ticker(LINEAR)
             task_started = client.order(qty="0.5")

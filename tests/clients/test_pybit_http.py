@@ -2,11 +2,13 @@
 
 import itertools
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from pybit.exceptions import FailedRequestError, InvalidRequestError
 
+from tests.clients.reach import move
 from tests.exchange.exchange_process import until
 
 pytestmark = pytest.mark.usefixtures("flat")
@@ -38,7 +40,12 @@ def on_grid(price: Decimal) -> str:
 
 def limit(http, share="0.97", **more) -> dict:
     """A buy order that rests below the market."""
-    fields = {"side": "Buy", "orderType": "Limit", "qty": "0.01", "price": on_grid(last(http) * Decimal(share))}
+    fields = {
+        "side": "Buy",
+        "orderType": "Limit",
+        "qty": "0.01",
+        "price": on_grid(last(http) * Decimal(share)),
+    }
     return result(http.place_order(**BTC, **{**fields, **more}))
 
 
@@ -69,22 +76,42 @@ def test_candles_and_what_is_derived_from_them(http, named):
     now = int(time.time() * 1000) // MINUTE_MS * MINUTE_MS
     span = {"interval": "1", "start": now - 10 * MINUTE_MS, "end": now - MINUTE_MS}
     candles = rows(http.get_kline(**named, **span))
-    assert [int(row[0]) for row in candles] == list(range(now - MINUTE_MS, now - 11 * MINUTE_MS, -MINUTE_MS))
+    assert [int(row[0]) for row in candles] == list(
+        range(now - MINUTE_MS, now - 11 * MINUTE_MS, -MINUTE_MS)
+    )
     assert all(len(row) == 7 and isinstance(value, str) for row in candles for value in row)
     for _, first, high, low, close, volume, turnover in (map(Decimal, row) for row in candles):
         assert low <= min(first, close) <= max(first, close) <= high
         assert low * volume * Decimal("0.999") <= turnover <= high * volume * Decimal("1.001")
     if named is BTC:
-        for method in (http.get_mark_price_kline, http.get_index_price_kline, http.get_premium_index_price_kline):
+        for method in (
+            http.get_mark_price_kline,
+            http.get_index_price_kline,
+            http.get_premium_index_price_kline,
+        ):
             derived = rows(method(**named, **span))
             assert [row[0] for row in derived] == [row[0] for row in candles]
             assert {len(row) for row in derived} == {5}
     refused(http.get_kline, 10001, **named, interval="7")
 
 
+@pytest.mark.parametrize(("interval", "first_days"), [("W", 7), ("M", 31)])
+def test_weeks_begin_on_a_monday_and_months_on_their_first(http, interval, first_days):
+    long = rows(http.get_kline(**BTC, interval=interval, limit=3))
+    starts = [datetime.fromtimestamp(int(row[0]) / 1000, UTC) for row in long]
+    assert all((at.hour, at.minute) == (0, 0) for at in starts)
+    assert all(at.weekday() == 0 if interval == "W" else at.day == 1 for at in starts)
+    days = rows(http.get_kline(**BTC, interval="D", start=int(long[0][0]), limit=first_days))
+    highs, lows = [Decimal(day[2]) for day in days], [Decimal(day[3]) for day in days]
+    assert Decimal(long[0][2]) == max(highs)
+    assert Decimal(long[0][3]) == min(lows)
+
+
 def test_instruments_are_paged_where_the_venue_pages_them(http):
     first = result(http.get_instruments_info(category="linear", limit=3))
-    second = result(http.get_instruments_info(category="linear", limit=3, cursor=first["nextPageCursor"]))
+    second = result(
+        http.get_instruments_info(category="linear", limit=3, cursor=first["nextPageCursor"])
+    )
     symbols = [row["symbol"] for page in (first, second) for row in page["list"]]
     assert len(set(symbols)) == 5
     assert second["nextPageCursor"] == ""
@@ -92,7 +119,9 @@ def test_instruments_are_paged_where_the_venue_pages_them(http):
     assert len(spot["list"]) == 5
     assert "nextPageCursor" not in spot
     assert rows(http.get_instruments_info(category="linear", status="PreLaunch")) == []
-    assert [row["symbol"] for row in rows(http.get_instruments_info(category="linear", baseCoin="ETH"))] == ["ETHUSDT"]
+    assert [
+        row["symbol"] for row in rows(http.get_instruments_info(category="linear", baseCoin="ETH"))
+    ] == ["ETHUSDT"]
     own = rows(http.get_account_instruments_info(**BTC))
     assert own[0]["symbol"] == "BTCUSDT"
 
@@ -103,13 +132,18 @@ def test_book_ticker_trades_and_price_limits_agree(http, named):
     bid, ask = Decimal(book["b"][0][0]), Decimal(book["a"][0][0])
     ticker = rows(http.get_tickers(**named))[0]
     price = Decimal(ticker["lastPrice"])
+    bids, asks = ([Decimal(level[0]) for level in book[side]] for side in ("b", "a"))
+    assert bids == sorted(bids, reverse=True)
+    assert asks == sorted(asks)
     assert bid < ask
     assert abs(bid / price - 1) < Decimal("0.01")
     retail = result(http.get_rpi_orderbook(**named, limit=5))
     assert [len(level) for level in retail["b"]] == [3] * len(retail["b"])
     assert all(isinstance(book[name], int) for name in ("ts", "u", "seq", "cts"))
     trades = rows(http.get_public_trade_history(**named, limit=10))
-    assert [int(t["time"]) for t in trades] == sorted((int(t["time"]) for t in trades), reverse=True)
+    assert [int(t["time"]) for t in trades] == sorted(
+        (int(t["time"]) for t in trades), reverse=True
+    )
     assert all(abs(Decimal(t["price"]) / price - 1) < Decimal("0.02") for t in trades)
     bounds = result(http.get_price_limit(**named))
     assert Decimal(bounds["sellLmt"]) < bid < ask < Decimal(bounds["buyLmt"])
@@ -127,7 +161,9 @@ def test_funding_interest_and_ratios_of_the_past_do_not_change(http):
     refused(http.get_funding_rate_history, 10001, **BTC, startTime=1)
     refused(http.get_open_interest, 10001, **BTC, intervalTime="2h")
     page = result(http.get_open_interest(**BTC, intervalTime="1h", limit=2))
-    more = result(http.get_open_interest(**BTC, intervalTime="1h", limit=2, cursor=page["nextPageCursor"]))
+    more = result(
+        http.get_open_interest(**BTC, intervalTime="1h", limit=2, cursor=page["nextPageCursor"])
+    )
     stamps = [int(row["timestamp"]) for row in page["list"] + more["list"]]
     assert stamps == list(range(stamps[0], stamps[0] - 4 * 60 * MINUTE_MS, -60 * MINUTE_MS))
 
@@ -135,6 +171,7 @@ def test_funding_interest_and_ratios_of_the_past_do_not_change(http):
 def test_limits_pools_indices_and_fee_groups(http):
     [tier, *_] = rows(http.get_risk_limit(**BTC))
     assert (tier["symbol"], tier["isLowestRisk"]) == ("BTCUSDT", 1)
+    assert Decimal(tier["initialMargin"]) * Decimal(tier["maxLeverage"]) == 1
     assert Decimal(tier["initialMargin"]) > Decimal(tier["maintenanceMargin"]) > 0
     [pool] = rows(http.get_insurance(coin="USDT"))
     assert pool["coin"] == "USDT"
@@ -156,7 +193,11 @@ def test_an_order_is_placed_amended_and_canceled(http):
     fields["price"] = on_grid(last(http) * Decimal("0.97"))
     order = result(http.place_order(**fields))
     assert order["orderLinkId"] == link
-    result(http.amend_order(**BTC, orderLinkId=link, qty="0.02", price=on_grid(last(http) * Decimal("0.96"))))
+    result(
+        http.amend_order(
+            **BTC, orderLinkId=link, qty="0.02", price=on_grid(last(http) * Decimal("0.96"))
+        )
+    )
     [row] = rows(http.get_open_orders(**BTC, orderLinkId=link))
     assert (row["orderId"], row["qty"], row["orderStatus"]) == (order["orderId"], "0.02", "New")
     assert result(http.cancel_order(**BTC, orderLinkId=link))["orderId"] == order["orderId"]
@@ -169,8 +210,12 @@ def test_an_order_is_placed_amended_and_canceled(http):
 
 def test_orders_are_canceled_all_at_once(http):
     made = {limit(http)["orderId"] for _ in range(3)}
-    assert {row["orderId"] for row in rows(http.get_open_orders(category="linear", settleCoin="USDT"))} == made
-    answer = result(http.cancel_all_orders(category="linear", settleCoin="USDT", orderFilter="Order"))
+    assert {
+        row["orderId"] for row in rows(http.get_open_orders(category="linear", settleCoin="USDT"))
+    } == made
+    answer = result(
+        http.cancel_all_orders(category="linear", settleCoin="USDT", orderFilter="Order")
+    )
     assert {row["orderId"] for row in answer["list"]} == made
     assert answer["success"] == "1"
     refused(http.cancel_all_orders, 10001, category="linear")
@@ -179,12 +224,16 @@ def test_orders_are_canceled_all_at_once(http):
 def test_batches_answer_each_order_for_itself(http):
     price = on_grid(last(http) * Decimal("0.97"))
     good = {"symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "qty": "0.01", "price": price}
-    answer = http.place_batch_order(category="linear", request=[good, {**good, "qty": "0.0001"}, good])
+    answer = http.place_batch_order(
+        category="linear", request=[good, {**good, "qty": "0.0001"}, good]
+    )
     made = [row["orderId"] for row in result(answer)["list"]]
     codes = [row["code"] for row in answer["retExtInfo"]["list"]]
     assert [bool(order) for order in made] == [True, False, True]
     assert [code == 0 for code in codes] == [True, False, True]
-    changes = [{"symbol": "BTCUSDT", "orderId": order, "qty": "0.03"} for order in (made[0], made[2])]
+    changes = [
+        {"symbol": "BTCUSDT", "orderId": order, "qty": "0.03"} for order in (made[0], made[2])
+    ]
     result(http.amend_batch_order(category="linear", request=changes))
     assert {row["qty"] for row in rows(http.get_open_orders(**BTC))} == {"0.03"}
     gone = [{"symbol": "BTCUSDT", "orderId": order} for order in (made[0], made[2])]
@@ -195,7 +244,9 @@ def test_batches_answer_each_order_for_itself(http):
 
 def test_an_order_is_checked_before_it_is_sent(http):
     price = on_grid(last(http) * Decimal("0.97"))
-    told = result(http.pre_check_order(**BTC, side="Buy", orderType="Limit", qty="0.1", price=price))
+    told = result(
+        http.pre_check_order(**BTC, side="Buy", orderType="Limit", qty="0.1", price=price)
+    )
     assert told["postImrE4"] > told["preImrE4"] >= 0
     assert rows(http.get_open_orders(**BTC)) == []
 
@@ -229,7 +280,9 @@ def test_a_position_its_leverage_stops_fills_and_profit(http):
         fee = Decimal(fill["execValue"]) * Decimal(fill["feeRate"])
         assert Decimal(fill["execFee"]) == pytest.approx(fee, abs=Decimal("0.0000001"))
     closed = market(http, "Sell", reduceOnly=True)
-    [told] = [row for row in rows(http.get_closed_pnl(**BTC)) if row["orderId"] == closed["orderId"]]
+    [told] = [
+        row for row in rows(http.get_closed_pnl(**BTC)) if row["orderId"] == closed["orderId"]
+    ]
     assert told["closedSize"] == "0.02"
     earned = (Decimal(told["avgExitPrice"]) - Decimal(told["avgEntryPrice"])) * Decimal("0.02")
     fees = Decimal(told["openFee"]) + Decimal(told["closeFee"])
@@ -238,9 +291,9 @@ def test_a_position_its_leverage_stops_fills_and_profit(http):
 
 def test_a_stop_fires_at_the_venue(http, exchange):
     opened = market(http, stopLoss=on_grid(last(http) * Decimal("0.97")))
-    exchange.client.control("price", symbol="BTCUSDT", factor=0.96)
+    move(exchange, 0.96)
     until(lambda: rows(http.get_positions(**BTC))[0]["size"] == "0", "the stop's fill")
-    exchange.client.control("price", symbol="BTCUSDT", factor=1 / 0.96)
+    move(exchange, 1 / 0.96)
     close = rows(http.get_executions(**BTC))[0]
     assert close["stopOrderType"] == "StopLoss"
     assert close["orderId"] != opened["orderId"]
@@ -267,10 +320,38 @@ def test_account_settings_are_told_and_set(http):
     result(http.set_margin_mode(setMarginMode="REGULAR_MARGIN"))
     assert result(http.get_account_info())["marginMode"] == "REGULAR_MARGIN"
     assert "smpGroup" in result(http.get_smp_group())
-    result(http.set_limit_price_action(category="linear", modifyEnable=True))
-    assert result(http.get_user_setting_config())["lpaPerp"] is True
-    coins = {row["currency"] for row in rows(http.get_collateral_info())}
-    assert "USDT" in coins
+    result(http.set_limit_price_action(category="linear", modifyEnable=False))
+    assert result(http.get_user_setting_config())["lpaPerp"] is False
+
+
+def test_only_what_is_collateral_backs_positions(http):
+    coins = {row["currency"]: row for row in rows(http.get_collateral_info())}
+    assert coins["USDT"]["collateralSwitch"] is True
+    result(http.set_collateral_coin(coin="USDT", collateralSwitch="ON"))
+    switches = [{"coin": "USDT", "collateralSwitch": "ON"}]
+    result(http.batch_set_collateral_coin(request=switches))
+    refused(http.set_collateral_coin, 10001, coin="BTC", collateralSwitch="ON")
+
+
+def test_what_could_leave_the_account_is_what_is_free(http):
+    market(http)
+    told = result(http.get_transferable_amount(coinName="USDT"))
+    [wallet] = rows(http.get_wallet_balance(accountType="UNIFIED"))
+    free = Decimal(wallet["totalAvailableBalance"])
+    assert Decimal(told["availableWithdrawal"]) == pytest.approx(free, abs=Decimal(50))
+    quota = result(http.get_borrow_quota(**SPOT, side="Buy"))
+    assert Decimal(quota["maxTradeAmount"]) == Decimal(quota["spotMaxTradeAmount"]), "no credit"
+
+
+def test_what_a_unified_cross_margin_account_does_not_have_is_refused(http):
+    leverage = {"tradeMode": 1, "buyLeverage": "5", "sellLeverage": "5"}
+    refused(http.switch_margin_mode, 100028, **BTC, **leverage)
+    refused(http.set_tp_sl_mode, 100028, **BTC, tpSlMode="Full")
+    refused(http.set_risk_limit, 100028, **BTC, riskId=1)
+    refused(http.set_auto_add_margin, 110015, **BTC, autoAddMargin=1)
+    refused(http.add_or_reduce_margin, 110015, **BTC, margin="10")
+    refused(http.confirm_new_risk_limit, 10001, **BTC)
+    refused(http.set_hedging_mode, 10001, setHedgingMode="ON")
 
 
 def test_fee_rates_are_those_of_each_symbol(http):
@@ -280,7 +361,9 @@ def test_fee_rates_are_those_of_each_symbol(http):
 
 
 def test_the_transaction_log_adds_up_to_the_wallet(http):
-    before = {row["id"] for row in rows(http.get_transaction_log(accountType="UNIFIED", currency="USDT"))}
+    before = {
+        row["id"] for row in rows(http.get_transaction_log(accountType="UNIFIED", currency="USDT"))
+    }
     opened, closed = market(http), market(http, "Sell")
     log = rows(http.get_transaction_log(accountType="UNIFIED", category="linear", currency="USDT"))
     fresh = [row for row in log if row["id"] not in before]
@@ -307,4 +390,6 @@ def test_refusals_carry_the_venues_code(http, exchange):
 def test_a_rate_limit_is_waited_out(http, exchange):
     exchange.client.control("fault", kind="ret_code", code=10006, match="/v5/order/create")
     http.retry_delay = 0
-    assert limit(http)["orderId"], "pybit sleeps until the reset time of the header, then asks again"
+    assert limit(http)["orderId"], (
+        "pybit sleeps until the reset time of the header, then asks again"
+    )

@@ -8,10 +8,21 @@ import pybit.unified_trading as pybit
 import pytest
 
 from tests.clients.reach import point_pybit_streams
-from tests.exchange.exchange_process import KEY, SECRET, until
+from tests.exchange.exchange_process import KEY, SECRET, Exchange, until
 
 BTC = {"category": "linear", "symbol": "BTCUSDT"}
 WAIT_S = 8.0
+DISTANCE_MS = 40
+
+
+def aim(monkeypatch, exchange) -> None:
+    """Points pybit at the exchange, as far away as a real one.
+
+    pybit remembers a request after it has sent it, and its reader dies of an answer that is
+    faster; no answer of the internet is, one over loopback may be.
+    """
+    exchange.client.control("fault", kind="latency", ms=DISTANCE_MS)
+    point_pybit_streams(monkeypatch, exchange.client.url)
 
 
 @contextlib.contextmanager
@@ -26,7 +37,7 @@ def opened(socket):
 @pytest.fixture
 def public(exchange, monkeypatch):
     """Opens the public stream of a category."""
-    point_pybit_streams(monkeypatch, exchange.client.url)
+    aim(monkeypatch, exchange)
     with contextlib.ExitStack() as stack:
         yield lambda kind: stack.enter_context(
             opened(pybit.WebSocket(channel_type=kind, testnet=False))
@@ -36,7 +47,7 @@ def public(exchange, monkeypatch):
 @pytest.fixture
 def private(exchange, monkeypatch):
     """The private stream, logged in."""
-    point_pybit_streams(monkeypatch, exchange.client.url)
+    aim(monkeypatch, exchange)
     keys = {"api_key": KEY, "api_secret": SECRET}
     with opened(pybit.WebSocket(channel_type="private", testnet=False, **keys)) as socket:
         yield socket
@@ -45,7 +56,7 @@ def private(exchange, monkeypatch):
 @pytest.fixture
 def trading(exchange, monkeypatch):
     """The trade socket, logged in."""
-    point_pybit_streams(monkeypatch, exchange.client.url)
+    aim(monkeypatch, exchange)
     keys = {"api_key": KEY, "api_secret": SECRET}
     with opened(pybit.WebSocketTrading(testnet=False, **keys)) as socket:
         until(lambda: socket.auth, "the login")
@@ -82,7 +93,37 @@ def test_books_trades_tickers_and_candles_are_pushed(public, exchange, kind):
     candle = first(lambda put: socket.kline_stream(1, "BTCUSDT", put))["data"][0]
     assert (candle["interval"], candle["end"] - candle["start"]) == ("1", 59_999)
     assert float(candle["low"]) <= float(candle["close"]) <= float(candle["high"])
-    assert candle["confirm"] in {True, False}
+    assert candle["confirm"] is False
+    month = first(lambda put: socket.kline_stream("M", "BTCUSDT", put))["data"][0]
+    query = f"category={kind}&symbol=BTCUSDT&interval=M&limit=1"
+    [asked] = exchange.client.public(f"/v5/market/kline?{query}")["list"]
+    assert (month["start"], month["open"]) == (int(asked[0]), asked[1])
+
+
+def test_liquidations_and_maintenance_are_pushed(tmp_path, monkeypatch):
+    exchange = Exchange(tmp_path, ("--no-rate-limit", "--wallet", "2000"))
+    client = exchange.client
+    aim(monkeypatch, exchange)
+    try:
+        sides = {"buyLeverage": "50", "sellLeverage": "50"}
+        client.post("/v5/position/set-leverage", {**BTC, **sides})
+        with opened(pybit.WebSocket(channel_type="linear", testnet=False)) as socket:
+
+            def liquidate():
+                if client.position()["size"] == "0":
+                    assert client.order(qty="0.1")["retCode"] == 0
+                client.control("price", symbol="BTCUSDT", factor=0.7)
+
+            pushed = first(lambda put: socket.all_liquidation_stream("BTCUSDT", put), liquidate)
+            [row, *_] = pushed["data"]
+            assert (row["s"], row["S"]) == ("BTCUSDT", "Buy")
+            assert float(row["v"]) > 0
+        with opened(pybit.WebSocket(channel_type="misc/status", testnet=False)) as socket:
+            begins = lambda: client.control("fault", kind="maintenance")  # noqa: E731
+            pushed = first(socket.system_status_stream, begins)
+            assert pushed["data"][0]["state"] in {"scheduled", "ongoing"}
+    finally:
+        exchange.close()
 
 
 # -- private ---------------------------------------------------------------------------------------

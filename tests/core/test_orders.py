@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.core.effects import Inquire, Reconcile, Submit
+from bot.core.effects import Cancel, Inquire, Protect, Reconcile, Submit
 from bot.core.events import (
     Absent,
     Accepted,
@@ -16,14 +16,16 @@ from bot.core.events import (
 )
 from bot.core.machine import Level
 from bot.core.permission import entry_level
-from bot.core.values import OrderStatus, VenuePosition
+from bot.core.values import OrderStatus, Side, VenuePosition
 from tests.given import (
     BTC,
+    D,
     a_fill,
     a_row,
     a_world,
     answered,
     but,
+    commanded,
     entering,
     go,
     in_position,
@@ -254,3 +256,92 @@ def test_the_proof_of_absence_does_not_wait_for_a_time_that_was_a_mistake():
     ]
     assert question.order == order
     assert question.sent_at <= told.world.at
+
+
+# -- prices, over-fills, and orders that a reading does not show ------------------------------------
+
+
+def test_the_price_of_an_order_is_what_the_venue_says_it_is_now():
+    world, order = on_its_way()
+    before = world.orders[order].price
+    world = go(world, reported(world, order, OrderStatus.OPEN)).world
+    assert world.orders[order].price == before, "a row without a price says nothing of it"
+    world = go(world, reported(world, order, OrderStatus.OPEN, price=D("101.1"))).world
+    assert world.orders[order].price == D("101.1")
+
+
+@pytest.mark.parametrize(("more", "state"), [("0", "FREE"), ("0.001", "HELD")])
+def test_an_order_that_fills_beyond_what_was_decided_holds_the_account(more, state):
+    world, order = on_its_way()
+    told = go(world, executed(world, order, 15), executed(world, order, D(5) + D(more)))
+    assert told.world.state("hold") == state
+    if more != "0":
+        assert told.reason("hold") == f"ledger: {order}: 20.001 filled of 20.000 decided on"
+        assert told.world.positions[BTC].qty == D("20.001"), "it is booked all the same"
+        assert go(told.world, ticked(told.world, 3)).effects(Protect)
+
+
+def test_an_exit_that_fills_beyond_what_was_decided_holds_the_account():
+    world = in_position(a_world())
+    told = go(world, measured(world, up=False, cross_age=0))
+    (exit_,) = told.effects(Submit)
+    fill = a_fill(BTC, Side.SELL, 21, 100, order=exit_.order, at=world.at)
+    told = go(told.world, Filled(at=world.at, fill=fill))
+    assert told.world.state("hold") == "HELD"
+    assert told.world.positions[BTC].qty == -1
+    assert go(told.world, ticked(told.world, 3)).effects(Protect), "what it opened is protected"
+
+
+def open_at_the_venue():
+    world, order = on_its_way()
+    world = go(world, reported(world, order, OrderStatus.OPEN)).world
+    return answered(go(world, ticked(world, 1)).world), order
+
+
+def test_an_order_that_a_reading_does_not_show_is_in_doubt_and_asked_about():
+    world, order = open_at_the_venue()
+    told = go(world, reconciled(world))
+    assert told.world.state("order", order) == "UNKNOWN"
+    assert told.reason("order") == "a reading of the account does not show it"
+    assert [i.order for i in told.effects(Inquire)] == [order]
+
+
+@pytest.mark.parametrize("where", ["orders", "foreign"])
+def test_an_order_that_a_reading_shows_is_not_in_doubt(where):
+    world, order = open_at_the_venue()
+    row = reported(world, order, OrderStatus.OPEN).row
+    told = go(world, reconciled(world, **{where: (row,)}))
+    assert told.world.state("order", order) == "OPEN"
+    assert not told.effects(Cancel)
+
+
+def test_a_reading_says_nothing_of_what_was_heard_of_since_or_was_never_there():
+    world, order = open_at_the_venue()
+    told = go(world, reconciled(world, as_of=world.orders[order].news_at))
+    assert told.world.state("order", order) == "OPEN", "it was put after the reading began"
+    world, order = on_its_way()
+    world = go(world, ticked(world, 1)).world
+    assert go(world, reconciled(world)).world.state("order", order) == "INTENDED"
+
+
+def test_a_torn_reading_puts_no_order_in_doubt():
+    world, order = open_at_the_venue()
+    fill = a_fill(BTC, Side.BUY, 1, 100, at=world.at)
+    told = go(world, reconciled(world, fills=(fill,), as_of=world.at))
+    assert told.world.state("order", order) == "OPEN"
+
+
+def test_a_cancel_is_sent_once_whoever_asks_for_it():
+    world, order = on_its_way()
+    told = go(world, commanded(world, "hold"), commanded(world, "kill"), commanded(world, "stop"))
+    assert [c.order for c in told.effects(Cancel)] == [order]
+
+
+def test_what_an_intent_came_to_is_remembered_for_an_hour():
+    world, order = on_its_way()
+    assert [(i.order, i.executed) for i in world.intents] == [(order, False)]
+    world = go(world, executed(world, order, 1), executed(world, order, 1)).world
+    assert [(i.order, i.executed) for i in world.intents] == [(order, True)]
+    later = but(world, at=world.at + 3_600_000, orders={}, positions=a_world().positions)
+    later = but(later, machines=a_world().machines, crosses={}, feeds=a_world().feeds)
+    assert order not in [i.order for i in entering(later).world.intents]

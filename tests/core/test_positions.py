@@ -1,10 +1,13 @@
 """Positions: the sum of executions, each booked once; an open quantity is never without a stop."""
 
+from functools import cache
+
 import pytest
 
 from bot.core.effects import Protect, Reconcile, Submit
-from bot.core.events import Filled
-from bot.core.facts import FillBooked, PositionMarked, TradeClosed
+from bot.core.events import Filled, Recovered
+from bot.core.facts import AccountCompared, FillBooked, PositionMarked, TradeClosed
+from bot.core.positions import FILLS_REMEMBERED
 from bot.core.values import OrderStatus, Side, VenueFill, VenuePosition
 from tests.given import (
     BTC,
@@ -14,6 +17,7 @@ from tests.given import (
     a_fill,
     a_world,
     answered,
+    but,
     connected,
     entering,
     go,
@@ -22,6 +26,7 @@ from tests.given import (
     read_through,
     reconciled,
     reported,
+    started,
     stop_seen,
     ticked,
 )
@@ -200,3 +205,105 @@ def test_a_missed_execution_is_read_and_counted_though_another_came_after_it():
     told = go(world, reconciled(world, 99_000, fills=(missed,), positions=()))
     trade = next(t for t in told.noted(TradeClosed) if t.symbol == BTC)
     assert (trade.pnl, trade.reason) == (D(-41), "StopLoss")
+
+
+# -- an execution is booked once, however often it is read ------------------------------------------
+
+
+@cache
+def busy():
+    """The world after more executions than it remembers, a millisecond apart, and those."""
+    fills = [
+        a_fill(BTC, (BUY, SELL)[n % 2], 1, 100, at=T + n) for n in range(2 * FILLS_REMEMBERED + 9)
+    ]
+    world = a_world()
+    return filled(but(world, at=T + len(fills)), *fills).world, fills
+
+
+def test_what_is_no_longer_remembered_is_never_booked_again():
+    world, fills = busy()
+    assert len(world.fills) < 2 * FILLS_REMEMBERED
+    assert T < world.account.fills_floor < T + len(fills)
+    assert filled(world, *fills).noted(FillBooked) == []
+
+
+def test_a_day_that_is_read_again_is_booked_once():
+    world, fills = busy()
+    row = VenuePosition(BTC, D(1), D(100))
+    for depth in ("light", "full", "day"):
+        event = reconciled(world, fills=tuple(fills), positions=(row,), depth=depth)
+        told = go(world, event)
+        assert told.noted(FillBooked) == []
+        assert told.world.state("reconciliation") == "CLEAN"
+        world = told.world
+
+
+def test_a_new_execution_is_booked_and_one_from_before_the_floor_is_a_difference():
+    world, _ = busy()
+    floor = world.account.fills_floor
+    assert filled(world, a_fill(at=floor)).noted(FillBooked)
+    late = a_fill(at=floor - 1)
+    assert filled(world, late).noted(FillBooked) == []
+    row = VenuePosition(BTC, D(2), D(100))
+    told = go(world, reconciled(world, fills=(late,), positions=(row,)))
+    assert told.world.state("reconciliation") == "DRIFT", "nothing is lost in silence"
+
+
+def test_executions_from_before_the_beginning_are_not_ours():
+    assert filled(a_world(), a_fill(at=T - 1)).noted(FillBooked) == []
+    assert filled(a_world(), a_fill(at=T)).noted(FillBooked)
+
+
+# -- an exit goes on until nothing is open -----------------------------------------------------------
+
+
+def partly_left(part):
+    """A position of 20 whose exit filled a part and was then ended by the venue."""
+    world = in_position(a_world())
+    told = go(world, measured(world, up=False, cross_age=0))
+    (exit_,) = told.effects(Submit)
+    fill = a_fill(side=SELL, qty=part, order=exit_.order, at=told.world.at)
+    world = filled(told.world, fill).world
+    return go(world, reported(world, exit_.order, OrderStatus.CANCELED, filled=D(part))).world
+
+
+def test_an_exit_that_fills_in_parts_goes_on_until_it_is_flat():
+    world, sizes = partly_left(5), []
+    for part in (7, 6, 2):
+        told = go(world, ticked(world, 1), ticked(world, 2), ticked(world, 3))
+        (exit_,) = told.effects(Submit)
+        assert (exit_.reduce_only, exit_.side) == (True, SELL)
+        sizes.append(exit_.qty)
+        fill = a_fill(side=SELL, qty=part, order=exit_.order, at=told.world.at)
+        world = filled(told.world, fill).world
+        world = go(world, reported(world, exit_.order, OrderStatus.CANCELED, filled=D(part))).world
+    assert sizes == [15, 8, 2]
+    told = go(world, ticked(world, 3), ticked(world, 6))
+    assert not told.effects(Submit)
+    assert (told.world.state("position", BTC), told.world.positions[BTC].leaving) == ("FLAT", "")
+
+
+def test_an_exit_goes_on_after_a_restart():
+    world = partly_left(5)
+    world = go(
+        world, started(world.at), Recovered(at=world.at, snapshot_seq=0, tail=world.seq)
+    ).world
+    (exit_,) = go(world, ticked(world, 2)).effects(Submit)
+    assert (exit_.reduce_only, exit_.qty) == (True, 15)
+
+
+def test_a_position_that_is_being_left_keeps_its_stop_until_it_is_flat():
+    world = partly_left(5)
+    assert world.positions[BTC].stop is not None
+    world = go(world, stop_seen(world, stop=None)).world
+    assert go(world, ticked(world, 1), ticked(world, 3)).effects(Protect)
+
+
+def test_an_execution_that_is_dated_ahead_is_protected_and_read_like_any_other():
+    world = a_world()
+    world = filled(world, a_fill(qty=3, at=world.at + 3_600_000)).world
+    told = go(answered(world), ticked(world, 2))
+    assert told.effects(Protect)
+    row = VenuePosition(BTC, D(3), D(100))
+    told = go(told.world, reconciled(told.world, positions=(row,)))
+    assert told.noted(AccountCompared), "the reading is not torn until then"

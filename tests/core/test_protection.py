@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from bot.core.effects import Protect, Reconcile, Submit
+from bot.core.effects import Cancel, Protect, Reconcile, Submit
 from bot.core.events import Delivered, Filled, PositionReported, Rejected, Ticked, Undelivered
 from bot.core.values import OrderStatus, Side, VenuePosition
 from tests.given import (
@@ -209,3 +209,51 @@ def test_a_position_report_before_the_execution_does_not_lose_the_bracket():
     assert (position.qty, position.stop, position.take) == (order.qty, *bracket)
     assert position.stop_held
     assert not told.effects(Protect), "the real stop is not replaced by a wide one"
+
+
+# -- leaving: entries of the symbol go first, and exits go on ---------------------------------------
+
+
+def test_an_entry_that_still_rests_is_cancelled_before_the_exit_leaves():
+    world = entering(a_world()).world
+    (order,) = world.orders
+    fill = a_fill(BTC, Side.BUY, 5, 100, order=order, at=world.at)
+    world = go(
+        world, Filled(at=world.at, fill=fill), reported(world, order, OrderStatus.PARTIAL, filled=5)
+    ).world
+    told = go(world, commanded(world, "flatten"))
+    kinds = [type(e) for e in told.effects(Cancel | Submit)]
+    assert kinds == [Cancel, Submit]
+    assert told.effects(Submit)[0].qty == 5
+    assert told.effects(Cancel) == [Cancel(order=order, symbol=BTC)]
+
+
+def test_what_the_cancelled_entry_filled_meanwhile_is_closed_too():
+    world = entering(a_world()).world
+    (order,) = world.orders
+    fill = a_fill(BTC, Side.BUY, 5, 100, order=order, at=world.at)
+    told = go(go(world, Filled(at=world.at, fill=fill)).world, commanded(world, "flatten"))
+    (exit_,) = told.effects(Submit)
+    late = a_fill(BTC, Side.BUY, 3, 100, order=order, at=world.at)
+    out = a_fill(BTC, Side.SELL, 5, 100, order=exit_.order, at=world.at)
+    world = go(
+        told.world,
+        Filled(at=world.at, fill=late),
+        reported(told.world, order, OrderStatus.CANCELED, filled=D(8)),
+        Filled(at=world.at, fill=out),
+        reported(told.world, exit_.order),
+    ).world
+    assert world.positions[BTC].qty == 3
+    told = go(world, ticked(world, 1), ticked(world, 2), ticked(world, 3))
+    assert [(e.qty, e.reduce_only) for e in told.effects(Submit)] == [(3, True)]
+
+
+def test_leaving_outlives_the_reason_that_began_it():
+    world = naked(a_world())
+    told = go(world, ticked(world, 3, BTCUSDT=97.0))
+    (exit_,) = told.effects(Submit)
+    ended = reported(told.world, exit_.order, OrderStatus.CANCELED)
+    told = go(told.world, ended, ticked(told.world, 1), ticked(told.world, 3, BTCUSDT=100.0))
+    (again,) = told.effects(Submit)
+    assert (again.qty, again.reduce_only) == (exit_.qty, True)
+    assert told.reason("order").startswith("the stop 98.0 was passed")

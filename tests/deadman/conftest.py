@@ -80,8 +80,12 @@ class House:
     def until(self, holds):
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not (found := holds()):
-            assert time.monotonic() < deadline, "it did not come true in time"
+            assert time.monotonic() < deadline, f"not in time; the bot says: {self.said()}"
         return found
+
+    def said(self) -> str:
+        path = self.folder / "bot.out"
+        return path.read_text()[-1_500:] if path.exists() else "nothing"
 
     def beat(self) -> dict:
         try:

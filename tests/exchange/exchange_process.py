@@ -35,15 +35,15 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 8.0) -> Any:
     pytest.fail(f"expected within {seconds} s: {what}")
 
 
-def sign(message: str) -> str:
-    return hmac.new(SECRET.encode(), message.encode(), hashlib.sha256).hexdigest()
+def sign(message: str, secret: str = SECRET) -> str:
+    return hmac.new(secret.encode(), message.encode(), hashlib.sha256).hexdigest()
 
 
 class Client:
     """Signs with market time taken from the exchange before each private request."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, key: str = KEY, secret: str = SECRET) -> None:
+        self.url, self.key, self.secret = url, key, secret
 
     def raw(
         self,
@@ -72,10 +72,10 @@ class Client:
     ) -> dict[str, str]:
         at = self.now() if stamp is None else stamp
         return {
-            "X-BAPI-API-KEY": KEY,
+            "X-BAPI-API-KEY": self.key,
             "X-BAPI-TIMESTAMP": str(at),
             "X-BAPI-RECV-WINDOW": str(window),
-            "X-BAPI-SIGN": sign(f"{at}{KEY}{window}{payload}"),
+            "X-BAPI-SIGN": sign(f"{at}{self.key}{window}{payload}", self.secret),
         }
 
     def get(self, path: str, query: str = "") -> Json:
@@ -95,6 +95,10 @@ class Client:
         answer = json.loads(self.raw("POST", f"/control/{what}", json.dumps(body).encode())[2])
         assert answer["ok"], answer
         return answer
+
+    def streams(self, path: str = "/v5/private") -> int:
+        """How many streams the exchange sees open."""
+        return int(json.loads(self.raw("GET", "/control/state")[2])["streams"].get(path, 0))
 
     def order(self, **more: Any) -> Json:
         body = {"category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Market"}

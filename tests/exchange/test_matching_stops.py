@@ -48,9 +48,10 @@ def test_a_conditional_order_costs_nothing_until_it_fires_and_may_then_be_too_de
     assert world.account.available("USDT", world.engine.orders.values()) == 100_000
     assert refusal(world.market_order, qty="15000") == 110007
     world.market_order(qty="400")
-    second = world.market_order(**{**body, "qty": "9500"})
+    second = world.market_order(**{**body, "qty": "9500", "triggerPrice": "106"})
     world.go(105.0)
     assert order.filled
+    world.go(106.0)
     assert (second.status, second.filled) == ("Cancelled", 0)
 
 
@@ -152,7 +153,8 @@ def test_partial_stops_come_in_pairs_of_which_one_ends_the_other(world: World) -
     assert [stop.qty for stop in world.stops()] == [4, 4, 6, 6]
     world.go(110.0)
     assert world.size() == 6
-    assert kinds(world) == {"PartialTakeProfit": 6, "PartialStopLoss": 6}
+    left = [(stop.stop_order_type, stop.qty) for stop in world.stops()]
+    assert left == [("PartialTakeProfit", 6), ("PartialStopLoss", 6)]
     assert world.rows("order")[-1]["createType"] == "CreateByPartialTakeProfit"
     world.go(95.0)
     assert world.size() == 0
@@ -240,3 +242,30 @@ def test_a_trailing_stop_fires_in_the_right_second_of_a_jump(world: World) -> No
     [order] = [r for r in world.rows("order") if r["orderStatus"] == "Triggered"]
     assert order["triggerPrice"] == "105"
     assert int(order["updatedTime"]) // 1000 == now + 30
+
+
+# Spot
+
+
+def test_a_spot_buys_stops_sell_what_it_bought_and_one_ends_the_other(world: World) -> None:
+    world.order(category="spot", price="99", qty="5", takeProfit="110", stopLoss="90")
+    world.go(98.5)
+    stops = list(world.engine.orders.values())
+    assert [stop.stop_order_type for stop in stops] == ["TakeProfit", "StopLoss"]
+    assert {stop.qty for stop in stops} == {Decimal("4.995")}, "the fee was paid in the coin"
+    world.go(110.0)
+    assert not world.engine.orders
+    assert world.account.coin("SOL") == 0
+    assert [world.now(stop).status for stop in stops] == ["Filled", "Deactivated"]
+
+
+def test_a_spot_buy_that_is_cancelled_half_filled_is_protected_too(world: World) -> None:
+    bid = world.offers("Sell", "spot")[0]
+    entry = world.order(category="spot", price=str(bid.price), qty="90", stopLoss="90")
+    while not entry.filled:
+        world.go(float(bid.price))
+    assert entry.is_open
+    world.engine.cancel(entry)
+    assert entry.status == "PartiallyFilledCanceled"
+    [stop] = world.engine.orders.values()
+    assert entry.filled * Decimal("0.998") < stop.qty < entry.filled

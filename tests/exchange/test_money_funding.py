@@ -128,14 +128,6 @@ def test_a_flat_account_neither_pays_nor_asks_for_boundaries(desk: Desk) -> None
     assert {row["type"] for row in desk.transactions()} == {"TRADE"}
 
 
-def test_a_shorter_interval_pays_more_often(desk: Desk) -> None:
-    desk.market.catalogue.set_funding("BTCUSDT", 60)
-    desk.fill("Buy", "0.1")
-    desk.pass_time(EIGHT_S)
-    assert len([row for row in desk.transactions() if row["type"] == "SETTLEMENT"]) == 8
-    assert desk.clearing.funding.ticker(linear(desk))["fundingIntervalHour"] == "1"
-
-
 def test_the_ticker_tells_the_rate_that_is_paid_next(desk: Desk) -> None:
     told = desk.clearing.funding.ticker(linear(desk))
     assert told["nextFundingTime"] == str((START_S + EIGHT_S) * 1000)

@@ -138,4 +138,4 @@ class Money(RuleBasedStateMachine):
 
 
 TestMoney = Money.TestCase
-TestMoney.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestMoney.settings = settings(stateful_step_count=25)

@@ -98,7 +98,10 @@ class Counters:
 
 
 class Child:
-    """A forked service. ``suicide``: the point and hit at which it kills itself."""
+    """A forked service. ``suicide``: the point and hit at which it kills itself.
+
+    ``inside`` is called in the child before it is the bot.
+    """
 
     def __init__(
         self,
@@ -109,13 +112,19 @@ class Child:
         suicide: Any = None,
         mutation: str = "",
         seconds: float = RUN_SECONDS,
+        inside: Callable[[], None] = lambda: None,
     ) -> None:
         self.raw = b""
         self.read, write = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self.read)
-            _serve(place, config, _probe(counters, suicide), write, mutation, seconds)
+
+            def arrange() -> None:
+                mutations.apply(mutation)
+                inside()
+
+            _serve(place, config, _probe(counters, suicide), write, arrange, seconds)
         os.close(write)
 
     def pump(self, seconds: float) -> bool:
@@ -177,7 +186,7 @@ def _serve(
     config: Path,
     probe: Callable[[Point], None],
     pipe: int,
-    mutation: str,
+    arrange: Callable[[], None],
     seconds: float,
 ) -> None:
     """Be the bot, in the child."""
@@ -199,7 +208,7 @@ def _serve(
                 super().publish(lines)
 
         service.Commands = Piped  # type: ignore[misc]
-        mutations.apply(mutation)
+        arrange()
         code = service.run(bot.config.load(config), place.state, seconds, probe)
     except BaseException:  # noqa: BLE001 a child has nobody to raise to
         traceback.print_exc()

@@ -11,7 +11,7 @@ from msgspec import Struct
 from bot.core import events
 from bot.core.decide import Decision, decide
 from bot.core.runs import VERBS
-from bot.core.values import OrderStatus, Side, VenueFill, VenuePosition
+from bot.core.values import CashMove, OrderStatus, Side, VenueFill, VenuePosition
 from bot.core.world import World
 from tests.given import (
     BTC,
@@ -36,6 +36,8 @@ SYMBOLS = (BTC, ETH, STRANGER)
 SECONDS = (*(0, 1, 1, 1, 3, 6, 16, 16) * 3, 31, 61, 3_700, 90_000)
 MOVES = (*(1.0, 1.0, 1.01, 0.99) * 6, 0.97, 1.04, 0.5, 2.0, 0.0001, 1e6)
 PRICES = ("100", "101.5", "97.3", "33.33", "0.1", "5000")
+DEPTHS = ("light", "full", "day")
+TROUBLES = ("unreachable", "throttled", "maintenance", "banned", "key", "unseen code")
 REASONS = ("r", "", "timeout", "database or disk is full")
 PARAMETERS = (
     ("risk.base_size", "0.01"),
@@ -65,6 +67,7 @@ class Past:
         self.effects = ["9-9"]
         self.commands = ["c-0"]
         self.fills: list[VenueFill] = []
+        self.moves: list[CashMove] = []
         self.count = 0
 
     def remember(self, world: World) -> None:
@@ -106,7 +109,12 @@ def _news(w: World, past: Past, act: Act) -> list[Any]:
     qty = known.qty if known else D(20)
     filled = (D(0), qty / 2, qty)[act.c % 3]
     row = a_row(
-        order, pick(OrderStatus, act.c // 3), filled, qty, symbol=known.symbol if known else BTC
+        order,
+        pick(OrderStatus, act.c // 3),
+        filled,
+        qty,
+        symbol=known.symbol if known else BTC,
+        price=pick((None, D("100.1"), D("103"), D(5_000)), act.c // 7),
     )
     return [
         pick(
@@ -195,16 +203,37 @@ def _reconciled(w: World, past: Past, act: Act) -> list[Any]:
         rows = [but(row, qty=row.qty * (act.c % 4 - 1), stop=None) for row in rows]
     elif act.b % 3 == 2:
         rows = [VenuePosition(pick(SYMBOLS, act.c), D(act.c % 5 - 2), D(100))]
+    mine = [order for order in past.orders if order not in w.orders]
+    strangers = ("", "web-1", newest(mine, act.b), newest(past.orders, act.c))
+    theirs = [
+        a_row(order, OrderStatus.OPEN, qty=3, symbol=pick(SYMBOLS, act.a), venue_id=f"v{n}")
+        for n, order in enumerate(strangers[: act.b % 5])
+    ]
+    if act.c % 4 == 0:
+        past.moves.append(
+            CashMove(f"m{past.number()}", "FUNDING", BTC, D(act.b - 500) / 100, w.at - act.a)
+        )
     return [
         events.Reconciled(
             at=w.at,
             as_of=pick((w.at + 1, w.at + 1, w.at - 10_000), act.a),
-            wallet=w.account.cash + (act.c % 3),
+            wallet=w.account.cash + pick((0, 0, 0, 1, 2), act.c),
             positions=tuple(row for row in rows if row.qty),
             orders=(),
             fills=tuple(past.fills[-2:]),
+            foreign=tuple(theirs),
+            moves=tuple(past.moves[-3:]),
+            depth=pick(DEPTHS, act.b // 3),
         )
     ]
+
+
+def _trouble(w: World, past: Past, act: Act) -> list[Any]:
+    retry_at = pick((0, 0, w.at + 3_000, w.at + 90_000), act.b)
+    trouble = events.VenueTroubled(
+        at=w.at, kind=pick(TROUBLES, act.a), reason=pick(REASONS, act.c), retry_at=retry_at
+    )
+    return pick(([trouble], [trouble] * 5, [events.VenueAnswered(at=w.at, after="r")]), act.c // 10)
 
 
 def _market(w: World, past: Past, act: Act) -> list[Any]:
@@ -222,7 +251,11 @@ def _market(w: World, past: Past, act: Act) -> list[Any]:
                 events.Backfilled(at=w.at, symbol=symbol, candles=(), source="t"),
                 events.FramesRefused(at=w.at, symbol=symbol, count=act.c, reason="NaN"),
                 events.StreamUp(at=w.at, stream=pick(("private", "public"), act.c)),
-                events.StreamLost(at=w.at, stream="public", reason=pick(REASONS, act.c)),
+                events.StreamLost(
+                    at=w.at,
+                    stream=pick(("public", "public", "private"), act.a),
+                    reason=pick(REASONS, act.c),
+                ),
                 connected(w.at, pick(((BTC,), (BTC, ETH)), act.c), rate=pick((1.0, 60.0), act.a)),
             ),
             act.b,
@@ -301,8 +334,14 @@ def _repair(w: World, past: Past, act: Act) -> list[Any]:
     )
     return [
         *(restart if w.state("process") != "RUNNING" else ()),
+        events.Ticked(at=max(w.at, w.breaker_until), marks={}),
         events.Reconciled(
-            at=w.at, as_of=w.at + 1, wallet=w.account.cash, positions=rows, orders=(), fills=()
+            at=w.at,
+            as_of=max(w.at, w.account.booked_at) + 1,
+            wallet=w.account.cash,
+            positions=rows,
+            orders=(),
+            fills=(),
         ),
         events.StorageChecked(at=w.at, free_mb=5_000),
         *(
@@ -332,6 +371,7 @@ _KINDS = {
     "command": _command,
     "reconciled": _reconciled,
     "market": _market,
+    "trouble": _trouble,
     "process": _process,
     "repair": _repair,
 }

@@ -6,24 +6,34 @@ import msgspec
 import pytest
 from hypothesis import event as count
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bot.core.asking import pending
+from bot.core.controls import Asked, collar_distance, denials
 from bot.core.decide import TABLES, decide
-from bot.core.effects import PROTECTIVE, Cancel, Protect, Reconcile, Submit
-from bot.core.entries import Plan, why_not
-from bot.core.events import Reconciled
-from bot.core.facts import FillBooked
+from bot.core.effects import PROTECTIVE, Amend, Cancel, Protect, Reconcile, Submit
+from bot.core.events import Delivered, Measured, Recovered
+from bot.core.exposure import gross_exposure
+from bot.core.facts import AccountCompared, CashMoved, FillBooked, OrderRefused
 from bot.core.machine import Level
 from bot.core.permission import entry_level, exit_level
-from bot.core.strategy import Signal
-from bot.core.values import Side
+from bot.core.values import VenuePosition
 from bot.core.world import World
 from bot.store.database import open_memory
 from bot.store.schema import migrate
 from bot.store.snapshots import pack
 from bot.store.writer import Writer, encode
-from tests.given import BTC, ETH, D, a_world, but, go, measured, opening_events, ticked, tuned
+from tests.given import (
+    BTC,
+    ETH,
+    D,
+    but,
+    connected,
+    go,
+    opening_events,
+    reconciled,
+    started,
+    ticked,
+)
 from tests.properties.life import ACTS, live, the_beginning
 
 EXAMPLES = 1_000 if settings.get_current_profile_name() == "explore" else 120
@@ -128,6 +138,10 @@ def test_cash_is_conserved_and_a_position_is_the_sum_of_its_executions(acts):
                 cash += fact.realised - fill.fee
                 paid -= fill.fee  # what is bought is worth what was paid for it
                 held[fill.symbol] += fill.side.sign * fill.qty
+            if isinstance(fact, CashMoved):
+                count("a move of cash")
+                cash += fact.move.change
+                paid += fact.move.change
         if adopted(moment):
             cash = moment.event.wallet
             there = {p.symbol: p.qty for p in moment.event.positions}
@@ -140,9 +154,9 @@ def test_cash_is_conserved_and_a_position_is_the_sum_of_its_executions(acts):
 
 
 def adopted(moment):
-    """Tell whether a reading of the account was taken over, not found torn."""
-    torn = any(isinstance(d.effect, Reconcile) for d in moment.decision.emitted)
-    return isinstance(moment.event, Reconciled) and not torn
+    """Tell whether a reading of the account was taken over: not torn, and nothing deeper to read."""
+    compared = any(isinstance(fact, AccountCompared) for fact in moment.decision.facts)
+    return compared and moment.after.state("reconciliation") in ("CLEAN", "MISMATCH")
 
 
 @often
@@ -161,6 +175,8 @@ def test_realised_profit_is_what_was_sold_less_what_it_cost(acts):
                 signed = fact.fill.side.sign * fact.fill.qty * fact.fill.price
                 flowed -= signed + fact.fill.fee
                 spent += signed
+            if isinstance(fact, CashMoved):
+                flowed += fact.move.change
         # money out became cost of what is held, less the profit that was taken
         change = moment.after.account.cash - moment.before.account.cash
         held = cost(moment.after) - cost(moment.before)
@@ -175,7 +191,11 @@ def test_protection_outlives_every_tightening(acts):
         orders = {**moment.before.orders, **moment.after.orders}
         for dispatch in moment.decision.dispatches:
             if isinstance(dispatch.effect, Cancel) and not dispatch.again:
-                assert orders[dispatch.effect.order].entry, "only entries are ever cancelled"
+                count("a cancel")
+                order = orders.get(dispatch.effect.order)
+                assert order is None or order.entry, "only entries are ever cancelled"
+                mine = dispatch.effect.order.startswith("abc123-")
+                assert mine, "what is not ours is never touched"
         for symbol, before in moment.before.positions.items():
             after = moment.after.positions[symbol]
             if before.qty * after.qty > 0 and before.stop is not None:
@@ -224,29 +244,86 @@ def test_a_world_survives_being_written_down(acts):
         assert pack(again.world) == pack(moment.after)
 
 
-SIZES = st.decimals(D("0.001"), D(100_000), places=3)
-TOO_MUCH = ("gross exposure", "notional", "positions open")
+@often
+@given(ACTS)
+def test_the_gate_agrees_with_every_decision_to_enter_or_to_move(acts):
+    for moment in live(acts):
+        after = moment.after
+        for dispatch in moment.decision.emitted:
+            effect = dispatch.effect
+            if isinstance(effect, Submit):
+                qty, reduce_only = effect.qty, effect.reduce_only
+                side = effect.side
+            elif isinstance(effect, Amend):
+                count("a move")
+                order = after.orders[effect.order]
+                qty, side, reduce_only = order.qty - order.booked, order.side, False
+                assert order.entry
+                assert 1 <= order.moves <= after.settings.orders.moves_max
+                mark = D(str(after.marks[effect.symbol]))
+                assert abs(effect.price - mark) <= collar_distance(after, effect.symbol)
+            else:
+                continue
+            asked = Asked(effect.symbol, side, qty, effect.price, reduce_only, effect.order)
+            found = denials(after, asked)
+            assert [d for d in found if d.control != "message rate"] == []
+            assert gross_exposure(after) >= (0 if reduce_only else qty * effect.price)
 
 
 @often
-@given(SIZES, SIZES, SIZES, st.floats(1.0, 3.0))
-def test_more_never_turns_too_much_into_enough(qty, more, open_, leverage):
-    world = a_world((BTC, ETH), settings=tuned(risk__leverage_max=leverage))
-    held = but(world.positions[ETH], qty=open_, avg=D(100))
-    world = but(world, positions={**world.positions, ETH: held})
-    refused = too_much(world, qty)
-    assert refused <= too_much(world, qty + more)
-    larger = but(world, positions={**world.positions, ETH: but(held, qty=open_ + more)})
-    assert refused <= too_much(larger, qty)
-    poorer = but(world, account=but(world.account, equity=world.account.equity / (1 + more)))
-    assert refused <= too_much(poorer, qty)
+@given(ACTS)
+def test_what_is_read_again_is_booked_once(acts):
+    booked = set()
+    for moment in live(acts):
+        for fact in moment.decision.facts:
+            if isinstance(fact, FillBooked | CashMoved):
+                key = fact.fill.fill if isinstance(fact, FillBooked) else fact.move.move
+                assert key not in booked
+                booked.add(key)
 
 
-def too_much(world, qty):
-    """Return the kinds of refusals for size or exposure of an entry of this size."""
-    signal = Signal(BTC, Side.BUY, 0.9, 2.0, 3.0, "r")
-    plan = Plan(signal, qty, 100.0, stop=D(98), take=D(103))
-    reasons = why_not(world, plan, measured(world))
-    return {
-        kind for reason in reasons for kind in TOO_MUCH if reason.startswith(kind) or kind in reason
-    }
+@often
+@given(ACTS)
+def test_every_refusal_is_a_row_and_every_hold_has_a_person_at_its_end(acts):
+    for moment in live(acts):
+        event, decision = moment.event, moment.decision
+        for step in decision.steps:
+            if step.machine == "hold" and step.dest == "FREE" and step.source:
+                assert type(event).__name__ == "Commanded"
+                assert (event.verb, event.identity) == ("release", "kernel")
+            if step.machine == "hold" and step.trigger == "Limited":
+                count(f"held by {step.reason.partition(':')[0]}")
+        if isinstance(event, Measured) and submits(moment):
+            entered = [d for d in submits(moment) if not d.effect.reduce_only]
+            rows = [f for f in decision.facts if isinstance(f, OrderRefused)]
+            assert not (entered and rows), "an entry either leaves or has its reasons"
+
+
+@often
+@given(ACTS)
+def test_from_whatever_came_a_venue_that_answers_leads_back_to_an_equal_ledger(acts):
+    world = the_beginning()
+    for moment in live(acts):
+        world = moment.after
+    again = (
+        started(world.at),
+        Recovered(at=world.at, snapshot_seq=0, tail=world.seq),
+        connected(world.at, (BTC, ETH)),
+    )
+    world = go(world, *again).world
+    wallet = world.account.cash
+    rows = tuple(
+        VenuePosition(p.symbol, p.qty, p.avg, p.stop) for p in world.positions.values() if p.qty
+    )
+    for _ in range(12):
+        asked = {
+            k: d.effect for k, d in world.deliveries.items() if isinstance(d.effect, Reconcile)
+        }
+        for key, question in asked.items():
+            read = reconciled(world, wallet, positions=rows, depth=question.depth)
+            world = go(world, read, Delivered(at=world.at, effect=key)).world
+        world = go(world, ticked(world, 20)).world
+        wallet = world.account.cash  # nothing moves at the venue
+    assert world.state("process") in ("RUNNING", "PROTECT_ONLY", "DRAINING", "STOPPED")
+    assert world.state("reconciliation") == "CLEAN"
+    assert world.state("breaker") == "CLOSED"

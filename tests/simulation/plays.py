@@ -19,7 +19,7 @@ from tests.simulation import ledger, story
 from tests.simulation.town import ORIGIN_MS, Town, run
 
 RATE = 60.0
-SECONDS = 14.0
+SECONDS = 11.0
 CONFIG = merged(
     BUSY,
     {
@@ -28,7 +28,9 @@ CONFIG = merged(
         "market": {"symbols": list(story.SYMBOLS)},
     },
 )
-FLAGS = {"symbols": ",".join(story.SYMBOLS), "no_rate_limit": True, "liquidity": 1500.0}
+FLAGS = {"symbols": ",".join(story.SYMBOLS), "no_rate_limit": True}
+LIQUIDITY = (4_000.0, 20_000.0, 60_000.0, 60_000.0)
+"""USDT a second: an entry of 2,000 takes many levels, and sometimes more than a second."""
 MEMORY = Path("/dev/shm")
 
 
@@ -40,6 +42,9 @@ class Played(NamedTuple):
     differences: list[str]
     head: str
     said: str = ""
+
+
+NOTHING = ledger.Counts(0, 0, 0, 0, 0, 0.0)
 
 
 def folder_of(seed: int) -> Path:
@@ -73,7 +78,7 @@ def play(seed: int, *, replayed: bool = False, keep: bool = False) -> Played:
         town = Town(folder, load(folder / "bot.toml", {}), seed=seed, rate=RATE)
 
         async def main() -> None:
-            await town.open(**FLAGS)
+            await town.open(liquidity=LIQUIDITY[seed % len(LIQUIDITY)], **FLAGS)
             await story.play(town, story.story(seed, SECONDS), SECONDS)
             await town.close()
 

@@ -15,7 +15,7 @@ from bot.engine.reactor import Point
 
 LOTS = {"BTCUSDT": "0.01", "ETHUSDT": "0.2", "SOLUSDT": "5"}
 SYMBOLS = tuple(LOTS)
-QUIET_SECONDS_MIN, QUIET_SECONDS_MAX = 7.0, 40.0
+QUIET_SECONDS_MIN, QUIET_SECONDS_MAX = 4.0, 40.0
 
 Json = dict[str, Any]
 
@@ -98,7 +98,11 @@ def lost_answer(chance: random.Random) -> Made:
     kinds: list[Json] = [
         {"kind": "drop", "when": "after"},
         {"kind": "drop", "when": "before"},
-        {"kind": "delay", "ms": 5_000, "when": chance.choice(("before", "after"))},
+        {
+            "kind": "delay",
+            "ms": chance.choice((4_500, 6_000)),
+            "when": chance.choice(("before", "after")),
+        },
         {"kind": "http_status", "status": chance.choice((500, 502, 503)), "when": "after"},
         {"kind": "http_status", "status": chance.choice((502, 429, 403)), "when": "before"},
         {"kind": "ret_code", "code": chance.choice((10016, 10000, 10006, 10002))},
@@ -113,6 +117,7 @@ def lost_question(chance: random.Random) -> Made:
     kinds: list[Json] = [
         {"kind": "http_status", "status": chance.choice((502, 503))},
         {"kind": "ret_code", "code": chance.choice((10016, 10000, 10006))},
+        {"kind": "exhaust", "ms": chance.choice((500, 2_000))},
         {"kind": "delay", "ms": chance.choice((300, 1_500))},
         {"kind": "drop", "when": "after"},
     ]
@@ -123,12 +128,25 @@ def lost_question(chance: random.Random) -> Made:
 
 def bad_stream(chance: random.Random) -> Made:
     """The private stream repeats, reorders, holds back, or loses what it should say."""
-    kind = chance.choice(("duplicate", "reorder", "mute", "drop", "delay", "garble"))
-    topic = chance.choice(("order", "execution", "execution", "position"))
+    kind = chance.choice(("duplicate", "reorder", "lose", "lose", "drop", "delay", "garble"))
+    topic = chance.choice(("order", "execution", "execution", "position", "wallet"))
     fault: Json = {"kind": kind, "match": topic, "count": chance.choice((1, 2, 5))}
     if kind == "delay":
         fault["ms"] = chance.choice((50, 800))
     return "control", {"what": "fault", **fault, "seed": chance.randrange(10**6)}
+
+
+def mishap(chance: random.Random) -> Made:
+    """The exchange itself does something unkind: to an order, to the streams, to the account."""
+    kinds: list[Json] = [
+        {"kind": "race"},
+        {"kind": "reject_rest", "share": chance.choice((0.2, 0.6))},
+        {"kind": "cut", "match": chance.choice(("/v5/private", "/v5/public", "/v5/"))},
+        {"kind": "hang_up", "count": 3},
+        {"kind": "balance", "amount": chance.choice(("-250.5", "100.01"))},
+        {"kind": "adl", "symbol": chance.choice(SYMBOLS), "share": chance.choice((0.3, 1.0))},
+    ]
+    return "control", {"what": "fault", **chance.choice(kinds), "seed": chance.randrange(10**6)}
 
 
 def command(chance: random.Random) -> Made:
@@ -171,8 +189,8 @@ def end(chance: random.Random) -> Made:
 
 
 def outage(chance: random.Random) -> Made:
-    """The network is cut: connections break, or bytes just do not arrive."""
-    how = chance.choice(("refuse", "swallow", "swallow and break"))
+    """The network is cut (connections break, or bytes just do not arrive), or the venue is shut."""
+    how = chance.choice(("refuse", "swallow", "swallow and break", "maintenance"))
     return "outage", {"how": how, "seconds": chance.choice((0.3, 1.0, 2.5, 5.0))}
 
 
@@ -182,6 +200,7 @@ KINDS: dict[Callable[[random.Random], Made], float] = {
     lost_answer: 5,
     lost_question: 2,
     bad_stream: 3,
+    mishap: 2,
     command: 2,
     outsider: 2,
     death: 2.5,

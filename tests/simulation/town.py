@@ -9,7 +9,6 @@ import os
 import random
 import uuid
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +23,7 @@ from bot.edge.backoff import chance_from
 from bot.edge.clock import time_from
 from bot.engine.reactor import Point
 from bot.engine.venue import Venue
+from exchange import server
 from exchange.assembly import Exchange, open_exchange
 from exchange.options import Options
 from tests.simulation.bot import Bot, Broken
@@ -31,6 +31,8 @@ from tests.simulation.network import Network
 from tests.simulation.outside import DEPOSIT, KEY, SECRET, Outside
 from tests.simulation.virtual import VirtualLoop
 
+EXCHANGE_STEP_S = 0.05
+"""How often the exchange looks at the time: less often than live, because it is most of the work."""
 ORIGIN_MS = 1_700_000_040_000 // 60_000 * 60_000
 
 
@@ -71,12 +73,12 @@ class Town(Outside):
         super().__init__(self.folder, http, "http://exchange")
         self._boot()
         self._keeper = asyncio.create_task(self._keep())
-        while self.world.state("process") != "RUNNING":
+        while self.world.state("process") != "RUNNING":  # noqa: ASYNC110 it is looked at from outside
             await asyncio.sleep(0.1)
 
     async def close(self) -> None:
         """Take the last notes, kill the bot, and end the exchange."""
-        await self.statement(Decimal(0))
+        await self.statement()
         self._keeper.cancel()
         self.bot.kill()
         await asyncio.sleep(0.1)
@@ -159,11 +161,15 @@ class Town(Outside):
     async def outage(self, how: str, seconds: float) -> None:
         """Cut the network for a while."""
         began = self._now()
-        if how == "refuse":
+        if how == "maintenance":
+            await self.control("fault", kind="maintenance")
+        elif how == "refuse":
             self.network.refuse()
         else:
             self.network.swallow()
         await asyncio.sleep(seconds)
+        if how == "maintenance":
+            await self.control("clear")
         self.network.mend(broken=how == "swallow and break")
         self.blocked.append((began, self._now()))
 
@@ -192,6 +198,7 @@ def world_of(loop: VirtualLoop) -> Iterator[None]:
         chance_from(random.Random("edge").random),
         patch.object(uuid, "uuid4", lambda: uuid.UUID(int=names.getrandbits(128), version=4)),
         patch.object(os, "statvfs", lambda path: disk),
+        patch.object(server, "_STEP_REAL_S", EXCHANGE_STEP_S),
     ):
         yield
 

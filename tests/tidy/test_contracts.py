@@ -22,6 +22,7 @@ PLANTED = {
     "bot/engine/reactor.py": ("import bot.edge.venues.send", "Only the gate, and panic"),
     "console/__init__.py": ("import bot.store", "The console sees nothing but the desk"),
     "bot/edge/host.py": ("import textual", "The bot never draws"),
+    "bot/edge/venues/wire.py": ("import ccxt", "Other people's clients are for the tests"),
     "exchange/__init__.py": ("import bot.errors", "The exchange is a program of its own"),
     "migrations/__init__.py": ("import bot.errors", "Migrations are frozen"),
 }

@@ -10,7 +10,17 @@ import pytest
 
 from tests.tidy.project import ROOT
 
-FOREIGN = ["pandas", "sklearn", "xgboost", "lightgbm", "textual", "pyarrow", "scipy"]
+FOREIGN = [
+    "pandas",
+    "sklearn",
+    "xgboost",
+    "lightgbm",
+    "textual",
+    "pyarrow",
+    "scipy",
+    "ccxt",
+    "pybit",
+]
 
 PROBE = """
 import json, re, sys
@@ -29,7 +39,7 @@ def probe():
     for name in ("bot/__main__.py", "bot/engine/service.py"):
         if not (ROOT / name).exists():
             pytest.skip(f"{name} is not there yet, so there is no trading process to look into")
-    for name in ("pandas", "sklearn", "xgboost", "lightgbm", "textual"):
+    for name in ("pandas", "sklearn", "xgboost", "lightgbm", "textual", "ccxt", "pybit"):
         assert importlib.util.find_spec(name), f"expected {name} installed: it must be refusable"
     result = subprocess.run(
         [sys.executable, "-c", PROBE, json.dumps(FOREIGN)],

@@ -11,7 +11,6 @@ FUNCTION_LINES, MODULE_LINES, PARAMETERS = 60, 400, 5
 LARGER_FUNCTIONS: dict[str, int] = {}
 LARGER_MODULES: dict[str, int] = {}
 MORE_PARAMETERS: dict[str, int] = {
-    "bot/core/orders.py:intend": 6,  # an order is its symbol, side, quantity, reason, and bracket
     "bot/edge/venues/stream.py:__init__": 7,  # called by two functions that name every part
     "bot/panic.py:panic": 7,  # the worst night has one call, and all of it is said there
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+from decimal import Decimal
 
 import aiohttp
+import msgspec
 import pytest
 
 from bot.core.values import OrderStatus
@@ -155,6 +157,30 @@ async def test_vc15_an_order_at_market_is_filled_and_has_no_price(world):
         await send_order(venue, submit)
         row = await venue.find(submit.order, submit.symbol)
         assert (row.status, row.price) == (OrderStatus.FILLED, None)
+
+
+REQUESTS = {
+    "entry at a limit": (
+        {"price": Decimal("3000.10"), "stop": Decimal(2900), "take": Decimal("3300.5")},
+        {"orderType": "Limit", "price": "3000.10", "timeInForce": "GTC", "tpslMode": "Full"}
+        | {"stopLoss": "2900", "slTriggerBy": "MarkPrice", "reduceOnly": False}
+        | {"takeProfit": "3300.5", "tpTriggerBy": "MarkPrice"},
+    ),
+    "exit at market": (
+        {"reduce_only": True},
+        {"orderType": "Market", "reduceOnly": True},
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "wanted"), REQUESTS.values(), ids=REQUESTS)
+async def test_vc15_a_request_says_what_the_order_says_and_nothing_else(fields, wanted):
+    scripted, submit = Scripted(), entry("0.010", SYMBOL, **fields)
+    async with scripted.venue() as venue:
+        await send_order(venue, submit)
+    always = {"category": "linear", "symbol": SYMBOL, "side": "Buy", "qty": "0.010"}
+    always |= {"orderLinkId": submit.order, "positionIdx": 0}
+    assert msgspec.json.decode(scripted.bodies[0]) == always | wanted
 
 
 async def test_vc15_a_limit_beyond_the_market_fills_at_the_market(world):

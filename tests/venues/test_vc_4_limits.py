@@ -77,7 +77,14 @@ async def test_vc36_a_ban_stops_everything_but_cancels_for_ten_minutes(world):
         assert scripted.asked == [WALLET]
         await venue.cancel("a", SYMBOL)
         assert scripted.asked == [WALLET, "/v5/order/cancel"]
-    assert ear.kinds == ["banned", "answer"]
+        shut = venue.budget_state()[-1]
+        assert 590 < shut.reset_seconds <= 600
+        scripted.status = "403 Forbidden"
+        scripted.answers["/v5/order/cancel"] = scripted.answers[WALLET]
+        with pytest.raises(Busy, match="access too frequent"):
+            await venue.cancel("a", SYMBOL)
+        assert venue.budget_state()[-1].reset_seconds < shut.reset_seconds, "nothing is prolonged"
+    assert ear.kinds == ["banned", "answer"]  # the second refusal came within its second
     assert ear[0].retry_at == busy.value.retry_at
 
 
@@ -91,10 +98,23 @@ async def test_vc37_system_protection_holds_back_what_does_not_protect(monkeypat
         scripted.status = "200 OK"
         with pytest.raises(Busy, match="throttles all requests"):
             await venue.positions()
-        await venue.cancel("a", SYMBOL)
-        assert (await send_order(venue, entry(reduce_only=True))).kind != "NOT_SENT"
         assert (await send_order(venue, entry())).kind == "NOT_SENT"
-        assert scripted.asked == [POSITIONS, "/v5/order/cancel", ORDER]
+        assert scripted.asked == [POSITIONS]
+        await venue.cancel("a", SYMBOL)
+        assert scripted.asked == [POSITIONS, "/v5/order/cancel"]
+        await venue.ask(POSITIONS, {}, True, Priority.INQUIRE)  # one that went through opens it
+
+
+async def test_vc37_and_lets_exits_through(monkeypatch):
+    monkeypatch.setattr(rest, "THROTTLED_REAL_SECONDS", (30.0, 30.0))
+    scripted = Scripted()
+    scripted.status = "429 X"
+    async with scripted.venue() as venue:
+        with pytest.raises(Busy, match="429"):
+            await venue.positions()
+        assert (await send_order(venue, entry())).reason.startswith("the venue throttles")
+        await send_order(venue, entry(reduce_only=True))
+        assert scripted.asked == [POSITIONS, ORDER]
 
 
 TROUBLE = {
@@ -123,7 +143,6 @@ async def test_vc38_trouble_is_told_and_so_is_the_first_good_answer(world, fault
             await venue.wallet()
         assert ear.kinds == [kind]
         assert ear[0].reason
-        venue.rest.budget.shut(0, Priority.MARKET, "")
         await _until_good(venue)
         assert ear.kinds == [kind, "answer"]
         assert ear[1].after == (kind,)
@@ -190,3 +209,17 @@ async def test_vc41_slow_requests_leave_connections_for_cancels(world):
         assert not any(task.done() for task in slow), took
         world.clear()
         await asyncio.gather(*slow, return_exceptions=True)
+
+
+async def test_vc41_a_request_that_is_given_up_gives_back_its_place(world):
+    async with world.venue() as venue:
+        world.exchange.fault("delay", match="/v5/market/kline", when="after", ms=500, count=100)
+        tasks = [asyncio.create_task(venue.candles("BTCUSDT", 0, 5)) for _ in range(80)]
+        await asyncio.sleep(0)  # each runs up to its first wait
+        assert venue.rest.budget.waits
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        rows = {row.name: row for row in venue.budget_state()}
+        assert rows["open requests"].remaining == rows["open requests"].limit
+        assert not venue.rest.budget.waits

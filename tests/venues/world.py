@@ -111,6 +111,7 @@ class Scripted:
     def __init__(self) -> None:
         self.answers: dict[str, bytes] = {}
         self.asked: list[str] = []
+        self.bodies: list[bytes] = []
         self.status = "200 OK"
         self.headers = ""
 
@@ -129,7 +130,7 @@ class Scripted:
                 size = next(
                     (int(x.split(":")[1]) for x in head.lower().splitlines() if "length:" in x), 0
                 )
-                await reader.readexactly(size)
+                self.bodies.append(await reader.readexactly(size))
                 body = self.answers.get(target, b'{"retCode":0,"retMsg":"OK","result":{}}')
                 start = f"HTTP/1.1 {self.status}\r\n{self.headers}Content-Length: {len(body)}\r\n"
                 writer.write(f"{start}\r\n".encode() + body)

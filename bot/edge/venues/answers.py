@@ -61,7 +61,10 @@ def read(status: int, body: bytes, clean: Callable[[str], str]) -> tuple[Reply, 
     if kind is Kind.ACK and status != 200:
         kind = Kind.UNKNOWN  # a success that HTTP does not call one
     code, words = envelope.ret_code, clean(envelope.ret_msg)
-    return Reply(kind, code, f"{code} {words}", envelope.result, envelope.time), True
+    reason = f"{code} {words}" if status == 200 else f"HTTP {status}: {code} {words}"
+    if by_status is not None:
+        code = code or status  # a refusal at the door has no code of its own
+    return Reply(kind, code, reason, envelope.result, envelope.time), True
 
 
 def trouble_of(status: int, code: int) -> Trouble | None:

@@ -176,8 +176,10 @@ class Budget:
         if now_ns < until_ns:
             return f"{reason}: {request.priority.name.lower()} waits {wait_seconds:.1f} s more"
         own = self._bucket(request)
-        limit = f"{own.limit} a second" if own is not None else f"{IP_LIMIT} in 5 s"
-        return f"the venue's limit ({request.name}: {limit}) has no room for {wait_seconds:.1f} s"
+        limit = f"{IP_LIMIT} requests in 5 s"
+        if own is not None and own.wait_ns(now_ns, self._kept(request, own.limit)):
+            limit = f"{request.name}: {own.limit} a second"
+        return f"the venue's limit ({limit}) has no room for {wait_seconds:.1f} s"
 
     def _kept(self, request: Request, limit: int) -> int:
         return 0 if request.priority.protects else limit // RESERVED
@@ -223,6 +225,11 @@ class Budget:
         """Let nothing less urgent than ``open_to`` leave before then; a longer one stands."""
         if until_ns > self._shut[0]:
             self._shut = (until_ns, open_to, reason)
+
+    def served(self) -> None:
+        """Open again what throttling had shut: an urgent request went through. A ban stands."""
+        if self._shut[1] is not Priority.CANCEL:
+            self._shut = (0, Priority.CANCEL, "")
 
     def state(self, now_ns: int) -> tuple[Row, ...]:
         """Return every limit as it stands."""

@@ -29,6 +29,7 @@ from bot.edge.venues.trouble import Heard
 from bot.errors import Refused
 
 QUOTE = "USDT"
+TRIGGER = "MarkPrice"  # one trade far off the market must not close a position
 PAGE_CANDLES = 1_000
 WEEK_MS = 7 * 86_400_000
 HISTORY_MS = 730 * 86_400_000  # the venue keeps two years
@@ -147,7 +148,7 @@ class Bybit(Asking):
         try:
             rows = await self.pages(path, query, wire.FeeRow, priority=Priority.MARKET)
         except Declined:
-            rows = []  # a key without this right trades at the default fee
+            return {}  # a key without this right trades at the default fee
         with Doubt("fee-rate"):
             fees = {row.symbol: wire.number(row.taker_fee_rate, "takerFeeRate") for row in rows}
         self._fees.put("", fees)
@@ -281,6 +282,8 @@ class Bybit(Asking):
             "positionIdx": 0,
             "stopLoss": f"{stop:f}",
             "takeProfit": "0" if take is None else f"{take:f}",
+            "slTriggerBy": TRIGGER,
+            "tpTriggerBy": TRIGGER,
         }
         path = "/v5/position/trading-stop"
         try:

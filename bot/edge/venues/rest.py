@@ -89,6 +89,7 @@ class Rest:
         self._session: aiohttp.ClientSession | None = None
         self._news = asyncio.Event()  # set for a moment whenever the budget may have room
         self._throttled = 0  # answers in a row that refused for the rate
+        self._banned_until_ns = 0
 
     def open(self) -> None:
         """Make the session; no byte is sent. Needs a running loop."""
@@ -280,6 +281,7 @@ class Rest:
             trouble = trouble or Trouble.UNREACHABLE
         if trouble is None:
             self._throttled = 0
+            self.budget.served()
             self.ear.good(signed=flight.signed)
             if not is_known(reply.code):
                 self.ear.unseen(reply.code, reply.reason)
@@ -304,9 +306,11 @@ class Rest:
     ) -> float:
         """Keep requests back after a refusal for the rate; return for how many real seconds."""
         if trouble is Trouble.BANNED and BAN_WORDS in body:
-            until = now_ns + int(BAN_REAL_SECONDS * SECOND_NS)
-            self.budget.shut(until, Priority.CANCEL, "the venue banned this address for its rate")
-            return BAN_REAL_SECONDS
+            if now_ns >= self._banned_until_ns:  # a cancel that is turned away prolongs nothing
+                self._banned_until_ns = now_ns + int(BAN_REAL_SECONDS * SECOND_NS)
+            reason = "the venue banned this address for its rate"
+            self.budget.shut(self._banned_until_ns, Priority.CANCEL, reason)
+            return (self._banned_until_ns - now_ns) / SECOND_NS
         if trouble is not Trouble.THROTTLED:
             return 0.0
         self._throttled += 1

@@ -8,7 +8,7 @@ from msgspec import Struct
 from bot.core.effects import Submit
 from bot.core.text import safe_text
 from bot.edge.venues.budget import Priority
-from bot.edge.venues.bybit import Bybit
+from bot.edge.venues.bybit import TRIGGER, Bybit
 from bot.edge.venues.codes import CLOCK, Kind
 from bot.edge.venues.rest import WhyNot
 from bot.edge.venues.wire import OrderIds
@@ -50,9 +50,9 @@ async def send_order(venue: Bybit, submit: Submit, why_not: WhyNot | None = None
     if submit.stop is not None or submit.take is not None:
         body["tpslMode"] = "Full"
     if submit.stop is not None:
-        body["stopLoss"] = f"{submit.stop:f}"
+        body |= {"stopLoss": f"{submit.stop:f}", "slTriggerBy": TRIGGER}
     if submit.take is not None:
-        body["takeProfit"] = f"{submit.take:f}"
+        body |= {"takeProfit": f"{submit.take:f}", "tpTriggerBy": TRIGGER}
     priority = Priority.EXIT if submit.reduce_only else Priority.ENTRY
     reply = await venue.rest.post("/v5/order/create", body, priority, why_not)
     if reply.kind is not Kind.ACK:

@@ -49,7 +49,8 @@ class Ear:
 
     def __init__(self, heard: Heard) -> None:
         self._heard = heard
-        self._told_ns: dict[Trouble, int] = {}  # of the trouble that is not over
+        self._told_ns: dict[Trouble, int] = {}
+        self._open: set[Trouble] = set()  # told, and not over
         self._unseen: set[int] = set()
 
     def trouble(self, kind: Trouble, reason: str, retry_at: int = 0) -> None:
@@ -57,6 +58,7 @@ class Ear:
         now, told = monotonic_ns(), self._told_ns.get(kind)
         if told is None or now - told >= AGAIN_NS:
             self._told_ns[kind] = now
+            self._open.add(kind)
             self._heard(VenueTrouble(kind, reason, retry_at))
 
     def unseen(self, code: int, reason: str) -> None:
@@ -67,9 +69,7 @@ class Ear:
 
     def good(self, *, signed: bool) -> None:
         """Hear a good answer."""
-        if self._told_ns:
-            over = tuple(kind for kind in self._told_ns if signed or kind not in _SIGNED)
-            if over:
-                for kind in over:
-                    del self._told_ns[kind]
-                self._heard(VenueAnswer(over))
+        over = self._open if signed else self._open - _SIGNED
+        if over:
+            self._open = self._open - over
+            self._heard(VenueAnswer(tuple(sorted(over))))

@@ -1,0 +1,47 @@
+"""Random operations with random faults and deaths, then quiet: the bot's ledger is the exchange's."""
+
+import pytest
+
+from tests.simulation import workers
+from tests.simulation.mutations import MUTATIONS
+
+RUNS, FIRST = 480, 1
+WHOLE_SHARE_MIN = 0.2
+
+
+@pytest.mark.timeout(900)
+def test_after_480_random_lives_both_ledgers_are_equal(capsys):
+    played = workers.play_all(range(FIRST, FIRST + RUNS))
+    with capsys.disabled():
+        print("\n" + workers.summary("virtual time", played))
+    wrong = workers.failures(played)
+    assert not wrong, f"{len(wrong)} of {RUNS} runs differ\n" + "\n".join(wrong[:20])
+    assert sum(p.counts.whole for p in played) >= WHOLE_SHARE_MIN * RUNS
+
+
+def test_a_seed_repeats_to_the_last_hash():
+    once, again = workers.play_all([9]), workers.play_all([9])
+    assert once[0].head
+    assert once == again
+
+
+RED = {
+    "resend on UNKNOWN": "was sent again",
+    "forget a fill": "the bot None",
+    "count a fill twice": "the exchange has",
+    "drop fees": "fill: the exchange has",
+    "ignore foreign fills": "('manual-",
+    "declare LOST too early": "the bot LOST",
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_bot_that_keeps_other_books_is_found_out(name):
+    found: list[str] = []
+    for first in range(1, 81, 8):  # few seeds are enough for most
+        played = workers.play_all(range(first, first + 8), name)
+        found = [text for p in played for text in p.differences]
+        if any(RED[name] in text for text in found):
+            return
+    pytest.fail(f"expected {RED[name]!r}, found {found[:10]}")
