@@ -8,8 +8,10 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -23,6 +25,13 @@ from exchange.options import Options
 from exchange.sources import Source
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Options)}
+
+
+def _flag(name: str, **more: Any) -> Callable[[Any], Any]:
+    """An option whose default is the one of `Options`."""
+    field = name.partition("/")[0].lstrip("-").replace("-", "_")
+    return click.option(name, default=_DEFAULTS[field], **more)
 
 
 def _loopback(context: click.Context, option: click.Parameter, value: str) -> str:
@@ -48,68 +57,65 @@ def _iso(context: click.Context, option: click.Parameter, value: str | None) -> 
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--host", default="127.0.0.1", callback=_loopback, help="Loopback address to bind.")
-@click.option("--port", default=0, type=click.IntRange(0, 65535), help="0 takes a free port.")
-@click.option(
+@_flag("--host", callback=_loopback, help="Loopback address to bind.")
+@_flag("--port", type=click.IntRange(0, 65535), help="0 takes a free port.")
+@_flag(
     "--port-file",
     type=click.Path(path_type=Path),
     help="Also write the start line here.",
 )
-@click.option(
+@_flag(
     "--book",
-    default="exchange.db",
     type=click.Path(path_type=Path, dir_okay=False),
     help="File of orders, money, and clock; the log is beside it.",
 )
-@click.option("--speed", default=1.0, type=_POSITIVE, help="Market seconds in one real second.")
-@click.option(
+@_flag("--speed", type=_POSITIVE, help="Market seconds in one real second.")
+@_flag(
     "--start",
     callback=_iso,
     help="Market start (ISO, UTC); default now, or in the files.",
 )
-@click.option("--symbols", help="A count, or names: BTCUSDT,ETHUSDT.  [default: five]")
-@click.option("--seed", default=1988, type=click.IntRange(min=0), help="Of the generated prices.")
-@click.option(
+@_flag("--symbols", help="A count, or names: BTCUSDT,ETHUSDT.  [default: five]")
+@_flag("--seed", type=click.IntRange(min=0), help="Of the generated prices.")
+@_flag(
     "--replay",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Candle file (CSV, CSV.gz, Parquet) instead of generated prices; repeatable.",
 )
-@click.option("--loop", is_flag=True, help="Begin the replay again when it ends.")
-@click.option("--live", type=click.Choice(["bybit"]), help="Real prices of a venue, at speed 1.")
-@click.option("--live-rest", default="https://api.bybit.com", help="REST address for --live.")
-@click.option("--live-stream", default="wss://stream.bybit.com", help="Stream address for --live.")
-@click.option("--key", default="paperkey", help="API key to accept.")
-@click.option("--secret", default="papersecret", help="Its secret.")
-@click.option(
+@_flag("--loop", is_flag=True, help="Begin the replay again when it ends.")
+@_flag("--live", type=click.Choice(["bybit"]), help="Real prices of a venue, at speed 1.")
+@_flag("--live-rest", help="REST address for --live.")
+@_flag("--live-stream", help="Stream address for --live.")
+@_flag("--key", help="API key to accept.")
+@_flag("--secret", help="Its secret.")
+@_flag(
     "--api-key",
     multiple=True,
     help="One more key, or other rights for the first, as JSON: key, secret, and as needed trade,"
     " withdraw, read_only, expires_ms (market), ips; repeatable.",
 )
-@click.option("--dcp/--no-dcp", help="Whether the account may use disconnect protection.")
-@click.option("--wallet", default="100000", help="USDT in a new book.")
-@click.option("--spread-bps", default=1.0, type=click.FloatRange(0, 1000), help="Ask above bid.")
-@click.option(
+@_flag("--dcp/--no-dcp", help="Whether the account may use disconnect protection.")
+@_flag("--wallet", help="USDT in a new book.")
+@_flag("--spread-bps", type=click.FloatRange(0, 1000), help="Ask above bid.")
+@_flag(
     "--impact-bps",
-    default=5.0,
     type=click.FloatRange(0, 1000),
     help="Deepest level's extra.",
 )
-@click.option("--liquidity", default=200_000.0, type=_POSITIVE, help="USDT a side in each second.")
-@click.option(
+@_flag("--liquidity", type=_POSITIVE, help="USDT a side in each second.")
+@_flag(
     "--fee-tier",
     type=click.Choice([tier.name for tier in TIERS]),
     help="Tier to pay by, instead of the one that 30 days of volume open.",
 )
-@click.option("--no-rate-limit", is_flag=True, help="Never answer 10006 or 403.")
-@click.option(
+@_flag("--no-rate-limit", is_flag=True, help="Never answer 10006 or 403.")
+@_flag(
     "--idle-exit",
-    default=0.0,
     type=click.FloatRange(min=0),
     help="Exit after so many real seconds without a client; 0 never.",
 )
-@click.option("--fault", multiple=True, help="A fault to arm at start, as JSON; repeatable.")
+@_flag("--fault", multiple=True, help="A fault to arm at start, as JSON; repeatable.")
 def main(**flags: object) -> None:
     """A simulated exchange on loopback that speaks Bybit V5, for spot and linear."""
     options = msgspec.convert(flags, Options, strict=False)

@@ -108,6 +108,7 @@ class Records:
             "orderType": order.order_type,
             "qty": text(order.qty),
             "price": text(order.price),
+            "stopOrderType": order.stop_order_type,
         }
         at = order.updated_ms if kind == "fill" else self.market.clock.now_ms()
         self.book.log(kind, at, **(line | more))

@@ -7,6 +7,9 @@ from typing import Any
 TABLES = """
 ALTER TABLE refusal ADD COLUMN control TEXT NOT NULL DEFAULT '';
 
+CREATE INDEX journal_kept ON journal(kind, seq)
+WHERE kind IN ('Commanded', 'Restored', 'Panicked', 'Halted');
+
 CREATE TABLE cash_move(
   move TEXT PRIMARY KEY, seq INTEGER NOT NULL, at INTEGER NOT NULL,
   kind TEXT NOT NULL, symbol TEXT NOT NULL, change TEXT NOT NULL
@@ -49,14 +52,21 @@ SELECT datetime(j.at / 1000.0, 'unixepoch'),
        datetime(json_extract(line.value, '$.wall_ms') / 1000.0, 'unixepoch'),
        json_extract(line.value, '$.who'), 'claimed', 'panic', NULL,
        json_extract(line.value, '$.detail'),
-       coalesce(upper((SELECT json_extract(e.value, '$.outcome') FROM json_each(j.body, '$.lines') e
-                       WHERE e.key > line.key AND json_extract(e.value, '$.action') = 'end'
-                       ORDER BY e.key LIMIT 1)), 'NOT FINISHED'),
-       (SELECT json_extract(e.value, '$.detail') FROM json_each(j.body, '$.lines') e
-        WHERE e.key > line.key AND json_extract(e.value, '$.action') = 'end'
-        ORDER BY e.key LIMIT 1),
+       CASE json_extract(last.value, '$.outcome') WHEN 'done' THEN 'DONE' ELSE 'FAILED' END,
+       (SELECT group_concat(json_extract(d.value, '$.action') || ': '
+                            || json_extract(d.value, '$.detail'), '; ')
+        FROM json_each(j.body, '$.lines') d
+        WHERE json_valid(d.value) AND d.key > line.key AND d.key <= coalesce(last.key, 1000000)
+          AND (json_extract(d.value, '$.outcome') = 'done' AND json_extract(d.value, '$.action')
+               IN ('end process', 'cancel entries', 'flatten', 'verify stops')
+               OR json_extract(d.value, '$.action') = 'end'
+               AND json_extract(d.value, '$.outcome') <> 'done')),
        j.seq
 FROM journal j, json_each(j.body, '$.lines') line
+LEFT JOIN json_each(j.body, '$.lines') last
+  ON last.key = (SELECT min(n.key) FROM json_each(j.body, '$.lines') n
+                 WHERE n.key > line.key AND json_valid(n.value)
+                   AND json_extract(n.value, '$.action') = 'end')
 WHERE j.kind = 'Panicked' AND json_valid(line.value)
   AND json_extract(line.value, '$.action') = 'panic';
 """

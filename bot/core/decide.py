@@ -161,6 +161,7 @@ def order_news(turn: Turn, event: Any) -> None:
 def stream_up(turn: Turn, event: events.StreamUp) -> None:
     """After the private stream was away, compare the account with the venue."""
     if event.stream != "private":
+        turn.set(public_lost="")
         return
     turn.set(private_up_at=turn.world.at)
     if turn.world.state("process") in ("RUNNING", "DRAINING"):
@@ -172,6 +173,7 @@ def stream_lost(turn: Turn, event: events.StreamLost) -> None:
     if event.stream == "private":
         turn.set(private_lost=event.reason or "no reason given", private_up_at=0)
     else:
+        turn.set(public_lost=event.reason or "no reason given")
         feeds.all_feeds(turn, event)
 
 
@@ -219,6 +221,7 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Started:          (started,),
     events.Recovered:        (orders.recover, deliveries.redeliver, process.advance),
     events.VenueConnected:   (feeds.connect, positions.connect, process.advance),
+    events.Listed:           (feeds.listed,),
     events.Reconciled:       (reconciled,),
     events.VenueTroubled:    (breaker.heard,),
     events.VenueAnswered:    (breaker.over,),

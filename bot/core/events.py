@@ -52,6 +52,12 @@ class VenueConnected(Event, frozen=True):
     source: str = ""
 
 
+class Listed(Event, frozen=True):
+    """What the venue lists now, asked from time to time: sizes and ticks change, symbols go."""
+
+    instruments: tuple[Instrument, ...]
+
+
 class Reconciled(Event, frozen=True):
     """The venue's view of the account, asked for with ``Reconcile``; ``as_of`` is when it was asked.
 
@@ -341,6 +347,7 @@ Journaled = (
     Started
     | Recovered
     | VenueConnected
+    | Listed
     | Reconciled
     | VenueTroubled
     | VenueAnswered

@@ -19,12 +19,15 @@ from bot.core.events import (
     CandleClosed,
     ClockJumped,
     FramesRefused,
+    Limited,
+    Listed,
     Measured,
     StreamLost,
     Ticked,
     VenueConnected,
 )
 from bot.core.facts import CandleStored
+from bot.core.holds import HOLD
 from bot.core.machine import BORN, Level, Row, Table, always
 from bot.core.turn import Question, Turn
 from bot.core.values import Candle
@@ -82,7 +85,9 @@ def late(world: World, event: Ticked, key: str) -> str | None:
 
 def quoted(world: World, event: Ticked, key: str) -> str | None:
     """Quotes are back."""
-    return "quotes are back; asking for what was missed" if key in event.marks else None
+    if world.public_lost or key not in event.marks:  # quotes of before the loss prove nothing
+        return None
+    return "quotes are back; asking for what was missed"
 
 
 def hole(world: World, event: CandleClosed, key: str) -> str | None:
@@ -169,6 +174,16 @@ def connect(turn: Turn, event: VenueConnected) -> None:
         feed = replace(feed, seen_at=turn.world.at, last=last, source=event.source)
         turn.put("feeds", instrument.symbol, feed)
         turn.fire(FEED, event, instrument.symbol)
+
+
+def listed(turn: Turn, event: Listed) -> None:
+    """Learn new sizes and ticks; hold the entries of a symbol that is no longer traded."""
+    found = {i.symbol: i for i in event.instruments}
+    turn.set(instruments={**turn.world.instruments, **found})
+    for symbol in turn.world.feeds:
+        if symbol not in found and turn.world.state("hold", symbol) != "HELD":
+            gone = Limited(at=turn.world.at, control="instrument", reason="no longer listed")
+            turn.fire(HOLD, gone, symbol)
 
 
 def tick(turn: Turn, event: Ticked) -> None:

@@ -109,9 +109,9 @@ def cancel_entries(world: World, event: object, key: str) -> Iterator[Effect]:
     """Cancel the entries on their way, of one symbol or all, each once."""
     for order in world.orders.values():
         wanted = Cancel(order=order.order, symbol=order.symbol)
-        if order.entry and not order.ended and key in (ACCOUNT, order.symbol):
-            if wanted not in pending(world, Cancel):
-                yield wanted
+        concerned = order.entry and not order.ended and key in (ACCOUNT, order.symbol)
+        if concerned and wanted not in pending(world, Cancel):
+            yield wanted
 
 
 # fmt: off

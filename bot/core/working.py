@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from bot.core import controls, orders
 from bot.core.asking import pending
-from bot.core.controls import Asked
+from bot.core.controls import Asked, Denial
 from bot.core.effects import Amend, Cancel
 from bot.core.entries import limit_price
 from bot.core.events import Ticked
@@ -58,14 +58,15 @@ def _work(turn: Turn, order: Order) -> None:
     turn.emit(amend)
 
 
-def asked(order: Order, price: Decimal | None) -> Asked:
-    """Return what of an order is still to be filled, at a price."""
+def denials(world: World, order: Order, price: Decimal) -> list[Denial]:
+    """Return every reason why what is left of an order may not move to a price."""
     left = order.qty - order.booked
-    return Asked(order.symbol, order.side, left, price, not order.entry, order.order)
+    asked = Asked(order.symbol, order.side, left, price, not order.entry, order.order)
+    return controls.denials(world, asked)
 
 
 def _may_follow(turn: Turn, order: Order, price: Decimal) -> bool:
-    denials = controls.denials(turn.world, asked(order, price))
-    for denial in denials:
+    found = denials(turn.world, order, price)
+    for denial in found:
         turn.note(OrderRefused(order.symbol, order.side, denial.control, denial.reason))
-    return not denials
+    return not found

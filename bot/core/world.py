@@ -192,7 +192,7 @@ class World(Struct, frozen=True):
     """Everything the bot remembers. ``machines``: machine → key → where it stands.
 
     ``crosses``: symbol → open time of the EMA cross that was traded last, so that none is twice.
-    ``private_lost``: why the private stream is down, empty while it is up.
+    ``private_lost``, ``public_lost``: why a stream is down, empty while it is up.
     ``halt``: the HALT mark that was seen last and not cleared by a re-arm.
     ``panic_read``: the last line of ``panic.jsonl`` that is in the journal.
     ``foreign``: open orders at the venue that are not ours, by the venue's id.
@@ -229,6 +229,7 @@ class World(Struct, frozen=True):
     runs: dict[str, Run] = {}
     commands: tuple[str, ...] = ()
     private_lost: str = ""
+    public_lost: str = ""
     private_up_at: int = 0
     halt: str = ""
     panic_read: str = ""

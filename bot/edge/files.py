@@ -213,19 +213,17 @@ def read_panic_lines(path: Path) -> tuple[str, ...]:
     return tuple(safe_text(line, 2_000) for line in text.splitlines() if line.strip())
 
 
-def retire_panic_lines(path: Path) -> None:
-    """Rename the file to ``….read-<ms>``, once its lines are in the journal. Raises Retryable."""
+def retire_panic_lines(path: Path) -> tuple[str, ...]:
+    """Rename the file to ``….read-<ms>``, once its lines are in the journal; return them.
+
+    What was appended until that moment is among them. Raises Retryable.
+    """
+    aside = path.with_name(f"{path.name}.read-{wall_ms()}")
     try:
-        path.rename(path.with_name(f"{path.name}.read-{wall_ms()}"))
+        path.rename(aside)
         _sync_directory(path)
     except FileNotFoundError:
-        return
+        return ()
     except OSError as error:
         raise Retryable(f"cannot rename {path}: {error.strerror}") from error
-
-
-def take_panic_lines(path: Path) -> tuple[str, ...]:
-    """Return the lines and retire the file, for a caller that needs no commit in between."""
-    lines = read_panic_lines(path)
-    retire_panic_lines(path)
-    return lines
+    return read_panic_lines(aside)

@@ -191,10 +191,12 @@ def halt_event(halt: Halt, world: World, at: int) -> Halted | None:
 
 def unread(panic: Path, world: World) -> tuple[str, ...]:
     """Return panic's lines that are not in the journal; put the file aside if all of them are."""
-    lines = read_panic_lines(panic)
-    if world.panic_read in lines:
-        after = len(lines) - lines[::-1].index(world.panic_read)
-        lines = lines[after:]
-        if not lines:
-            retire_panic_lines(panic)
+    lines = _after(read_panic_lines(panic), world.panic_read)
+    if not lines:
+        lines = _after(retire_panic_lines(panic), world.panic_read)
     return lines
+
+
+def _after(lines: tuple[str, ...], known: str) -> tuple[str, ...]:
+    """Return the lines that follow the one that is known, all of them if it is not among them."""
+    return lines[len(lines) - lines[::-1].index(known) :] if known in lines else lines

@@ -32,6 +32,8 @@ from bot.errors import BotError
 
 CONCURRENT_MAX = 32
 PROOF_MARGIN_SECONDS = 1.5
+URGENT = (effects.Cancel, effects.Protect)
+"""They have slots of their own, as exits do: nothing that is slow keeps them waiting."""
 SEVERITIES = ("info", "warning", "critical")
 
 
@@ -59,6 +61,7 @@ class Runner:
         self._closed = False
         self.in_flight: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(CONCURRENT_MAX)
+        self._urgent_slots = asyncio.Semaphore(CONCURRENT_MAX)
         self._kinds: dict[type, Callable[[Dispatch], Awaitable[list[Event]]]] = {
             effects.Submit: self.gate.send,
             effects.Amend: self._amend,
@@ -96,7 +99,7 @@ class Runner:
             self.broken(error)
 
     async def _run(self, dispatch: Dispatch) -> None:
-        async with self._slots:
+        async with self._urgent_slots if _is_urgent(dispatch.effect) else self._slots:
             self.probe(Point.SENDING)
             try:
                 outcome = await self._kinds[type(dispatch.effect)](dispatch)
@@ -124,6 +127,9 @@ class Runner:
     async def _amend(self, dispatch: Dispatch) -> list[Event]:
         """Move an order; what the venue then says of it counts, moved or not."""
         effect: effects.Amend = dispatch.effect
+        why = self.gate.why_not_move(effect)
+        if why:
+            return [Undelivered(at=self._now(), effect=dispatch.id, reason=why, final=True)]
         with suppress(Declined):  # gone, or the price is not allowed: its row tells
             await self.venue.amend(effect.order, effect.symbol, effect.price)
         return self._delivered(dispatch, await self._seen(effect.order, effect.symbol))
@@ -217,6 +223,10 @@ class Runner:
     async def _exit(self, dispatch: Dispatch) -> list[Event]:
         self.leave(dispatch.effect.reason)
         return self._delivered(dispatch)
+
+
+def _is_urgent(effect: effects.Effect) -> bool:
+    return isinstance(effect, URGENT) or (isinstance(effect, effects.Submit) and effect.reduce_only)
 
 
 def _words(order: Order | VenueOrder) -> list[str]:

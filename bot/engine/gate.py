@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bot.core import controls
+from bot.core import controls, working
 from bot.core.controls import Asked
-from bot.core.effects import Submit
+from bot.core.effects import Amend, Submit
 from bot.core.events import Accepted, Delivered, Doubted, Event, NotSent, Rejected, Undelivered
 from bot.core.turn import Dispatch
 from bot.core.world import World
@@ -41,11 +41,21 @@ class Gate:
         found = [] if submit.reduce_only else list(self._now(submit))
         return "; ".join([*found, *(f"{d.control}: {d.reason}" for d in denials)]) or None
 
-    def _now(self, submit: Submit) -> Iterator[str]:
+    def why_not_move(self, amend: Amend) -> str | None:
+        """Tell every reason why an order may not be moved now, or None."""
+        order = self.world().orders.get(amend.order)
+        if order is None or order.ended:
+            return f"{amend.order} is at its end"
+        denials = working.denials(self.world(), order, amend.price)
+        return (
+            "; ".join([*self._now(amend), *(f"{d.control}: {d.reason}" for d in denials)]) or None
+        )
+
+    def _now(self, effect: Submit | Amend) -> Iterator[str]:
         """Yield what speaks against an entry at this very moment and stands in no world yet."""
         now = self.venue.clock.now()
-        if submit.expires_at is not None and now > submit.expires_at:
-            yield f"its time was over {(now - submit.expires_at) / 1000:.1f} s ago"
+        if effect.expires_at is not None and now > effect.expires_at:
+            yield f"its time was over {(now - effect.expires_at) / 1000:.1f} s ago"
         mark = self.halt.is_set()
         if mark:
             yield f"HALT set by {mark[0]}: {mark[1]}"

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 from bot.config.sections import Config
-from bot.core.events import Event, VenueAnswered, VenueConnected, VenueTroubled
+from bot.core.events import Event, Listed, VenueAnswered, VenueConnected, VenueTroubled
 from bot.core.values import Instrument
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.keys import why_not_trade
@@ -20,6 +20,7 @@ from bot.engine.watch import Watch
 from bot.errors import BotError
 
 AGAIN_SECONDS = 1.0
+RELIST_SECONDS = 4 * 3600.0
 
 
 async def keep(
@@ -54,6 +55,19 @@ async def keep(
     async with asyncio.TaskGroup() as streams:
         streams.create_task(public_stream(public, symbols, watch.marks, watch.post).run())
         streams.create_task(private_stream(venue, symbols, watch.post).run())
+        streams.create_task(_relist(venue, symbols, watch.post))
+
+
+async def _relist(venue: Bybit, symbols: list[str], post: Callable[[Event], None]) -> None:
+    """Read what is listed anew from time to time: sizes change, and symbols go."""
+    while True:
+        await asyncio.sleep(RELIST_SECONDS)
+        venue.forget()
+        try:
+            found = await venue.instruments(symbols)
+        except BotError:
+            continue  # the venue's trouble is told where it was met; the next time tries again
+        post(Listed(at=venue.clock.now(), instruments=found))
 
 
 async def _reach(

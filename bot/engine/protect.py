@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bot.edge.clock import MarketClock
-from bot.edge.files import Halt
+from bot.edge.files import Halt, Heartbeat
 from bot.edge.venues.bybit import Bybit
 from bot.engine.boot import Paths
+from bot.errors import Retryable
 from bot.panic import panic
 
 if TYPE_CHECKING:
     from bot.engine.venue import Venue
 
 EXIT_PROTECTED = 75
-AGAIN_SECONDS = 60.0
+AGAIN_SECONDS, BEAT_SECONDS = 60.0, 1.0
 
 
 async def protect_only(where: Venue, paths: Paths, why: str) -> int:
@@ -39,6 +41,7 @@ async def protect_only(where: Venue, paths: Paths, why: str) -> int:
         file=sys.stderr,
         flush=True,
     )
+    beating = asyncio.create_task(_beat(paths))
     while not stopped.is_set():
         for line in await panic(venue, Halt(paths.halt), paths.panic, False, "boot", reason, None):
             print(line, file=sys.stderr, flush=True)
@@ -47,5 +50,16 @@ async def protect_only(where: Venue, paths: Paths, why: str) -> int:
                 await stopped.wait()
         except TimeoutError:
             continue
+    beating.cancel()
     await venue.close()
     return EXIT_PROTECTED
+
+
+async def _beat(paths: Paths) -> None:
+    """Give a sign of life each second, if the disk takes it: no dead-man need act beside us."""
+    with suppress(OSError):
+        heartbeat = Heartbeat(paths.heartbeat)
+        while True:
+            with suppress(Retryable):
+                heartbeat.write({"process": "PROTECT_ONLY"})
+            await asyncio.sleep(BEAT_SECONDS)

@@ -21,6 +21,9 @@ class Venue(Struct, frozen=True):
     source: str = ""
     child: embedded.Endpoint | None = None
 
+    def __repr__(self) -> str:
+        return f"Venue({self.rest_url}, key and secret hidden)"
+
 
 async def find_venue(config: Config, folder: Path) -> Venue:
     """Return the venue's address; with no configuration, start or find the embedded exchange."""

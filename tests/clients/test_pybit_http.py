@@ -388,8 +388,7 @@ def test_refusals_carry_the_venues_code(http, exchange):
 
 
 def test_a_rate_limit_is_waited_out(http, exchange):
-    exchange.client.control("fault", kind="ret_code", code=10006, match="/v5/order/create")
-    http.retry_delay = 0
+    exchange.client.control("fault", kind="exhaust", ms=300, match="/v5/order/create")
     assert limit(http)["orderId"], (
         "pybit sleeps until the reset time of the header, then asks again"
     )

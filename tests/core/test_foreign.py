@@ -83,7 +83,7 @@ def test_it_is_told_once_and_its_end_is_a_step():
     assert gone.world.foreign == {}
     assert denials(gone.world, asking()) == []
     again = seen(gone.world, theirs())
-    assert again.moves[0] == "external v7:  → EXTERNAL", "it may come again"
+    assert again.moves[0] == "external v7: GONE → EXTERNAL", "it may come again"
 
 
 def test_many_are_bounded():

@@ -1,15 +1,19 @@
 """Forks the service again and again; each child kills itself at one await point, under one fault.
 
 A program of its own like ``forkserver``: ``python -m tests.faults.awaitserver '{"folder": …}'``
-prints one JSON line. The exchange's faults are armed before a child boots, so that each recovery
-from a death runs under the next fault; after the last one all faults are cleared.
+prints one JSON line. A child's fault is armed before it boots where a boot can come through it, so
+that the recovery from one death runs under the fault of the next; after the last one all faults
+are cleared, and the bot has to converge by itself. The market runs away from entries, so that they
+rest, are amended, and are cancelled.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
+import random
 import signal
 import sys
 import time
@@ -25,11 +29,17 @@ only_library()
 
 from bot.edge.venues import asking  # noqa: E402
 from bot.engine import effects  # noqa: E402
-from tests.faults import awaits, checker, mutations  # noqa: E402
+from tests.faults import awaitfaults, awaits, checker, mutations  # noqa: E402
 from tests.faults.forkserver import Child, Counters  # noqa: E402
 from tests.faults.places import Config, Place, merged, toml, until  # noqa: E402
 
-REACH_SECONDS = 8.0
+REACH_SECONDS = 5.0
+CONVERGE_SECONDS = 20.0
+PERSIST_SECONDS = 0.3
+FLEE_EVERY_SECONDS = 0.06
+FLEE_FOR_SECONDS = 1.6
+FLEE_STEP = 0.0008
+STAY = 0.3
 RESTING: Config = {
     "orders": {
         "slippage_max": 0.0001,
@@ -41,98 +51,232 @@ RESTING: Config = {
     },
     "shutdown": {"drain_real_seconds": 15},
 }
-FLAGS = ("--spread-bps", "4", "--liquidity", "400")
+FLAGS = ("--liquidity", "400", "--symbols", "10")
+RELEASE_EVERY = 6
+LIVE = "('INTENDED', 'SENT', 'UNKNOWN', 'OPEN', 'PARTIAL')"
 
 
 @dataclass
 class Target:
-    """Where a child kills itself: the operation, its way, before or after suspending there."""
+    """Where a child kills itself: the operation, its way, before or after it suspends there."""
 
     operation: str
     way: int
     side: str
     fault: str
-    visit: int = 1
+
+    @property
+    def steps(self) -> awaits.Way:
+        """The way itself."""
+        return awaits.ways(self.operation)[self.way]
 
 
 @dataclass
 class Job:
-    """What to do."""
+    """What to do, in this order."""
 
     folder: str
     targets: list[dict[str, Any]] = field(default_factory=list)
     seed: int = 1
     speed: float = 300
+    mutation: str = ""
+    pause: float = 0.0
+    config: Config = field(default_factory=dict)
 
 
 class Campaign:
     """One folder's deaths."""
 
     def __init__(self, job: Job) -> None:
-        self.job = job
-        self.place = Place(
-            Path(job.folder),
-            merged(RESTING, {"exchange": {"speed": job.speed, "seed": job.seed}}),
-        )
-        self.counters = Counters()
-        self.found: Counter[str] = Counter()
+        self.job, self.random = job, random.Random(job.seed)
+        exchange = {"exchange": {"speed": job.speed, "seed": job.seed}}
+        self.place = Place(Path(job.folder), merged(RESTING, exchange, job.config))
+        self.final = self.place.folder / "final.toml"
+        self.counters, self.found = Counters(), Counter[str]()
+        self.problems: list[str] = []
+        self.struck: list[dict[str, Any]] = []
+        self.fleeing: dict[str, tuple[float, float]] = {}
+        self.read = 0
 
     def run(self) -> dict[str, Any]:
+        """Start the exchange, kill as asked, let the bot converge, end clean, and check."""
         started = time.monotonic()
-        self.place.start_exchange(*FLAGS)
+        venue = {"venue": self.place.start_relay(self.place.start_exchange(*FLAGS))}
+        config = merged(self.place.config, venue)
+        self.place.file.write_text(toml(config))
+        self.final.write_text(toml(merged(config, {"shutdown": {"flatten": True}})))
         try:
             for one in self.job.targets:
                 self.kill(Target(**one))
+            killed = time.monotonic()
+            self.converge()
+            self.finish()
         finally:
             self.place.close()
-        return {**self.found, "seconds": time.monotonic() - started}
+        done = time.monotonic()
+        report = checker.check(self.place.folder, finished=True, speed=self.job.speed)
+        return {
+            **self.found,
+            "seconds": round(time.monotonic() - started, 1),
+            "kill_seconds": round(killed - started, 1),
+            "check_seconds": round(time.monotonic() - done, 1),
+            "seen": sorted(self.seen()),
+            "struck": self.struck,
+            "report": dataclasses.asdict(report),
+            "problems": self.problems,
+            "seed": self.job.seed,
+            "folder": self.job.folder,
+        }
+
+    # -- one death ---------------------------------------------------------------------------------
 
     def kill(self, target: Target) -> None:
-        t0 = time.monotonic()
-        inside = _suicide(target, self.place.folder)
-        child = Child(self.place, self.place.file, self.counters, inside=inside)
-        child.until_running()
-        t1 = time.monotonic()
-        self.operate()
-        deadline = time.monotonic() + REACH_SECONDS
-        while child.pump(0.02) and time.monotonic() < deadline:
-            pass
-        missed = time.monotonic() >= deadline
-        status = child.end() if missed else child.wait()
-        self.found["missed" if missed else "kills"] += 1
+        """Let one child kill itself; it counts if its fault struck before."""
+        way, seed = target.steps, self.random.randrange(1 << 30)
+        fault = awaitfaults.bodies(
+            target.fault, target.operation, way, speed=self.job.speed, seed=seed
+        )
+        arm = [*fault, *awaitfaults.provoking(target.operation, way, seed + 9)]
+        early = target.fault not in awaitfaults.WHEN_RUNNING
+        early = early and awaitfaults.path_of(target.operation, way) != awaitfaults.FIND
+        if early:
+            self.arm(arm)
+        child = self.child(_suicide(target, self.place.folder))
+        alive = child.until_running()
+        if not early:
+            self.arm(arm)
+        reached = not alive or self.live(child, time.monotonic() + REACH_SECONDS)
+        status = child.wait() if reached else child.end()
+        self.keep(child)
+        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
+            said = self.place.said()[-1500:]
+            self.problems.append(f"a child ended by itself with {status}: {said}")
+        hits = self.hits(target.fault)
+        self.place.control("clear")
+        self.found["kills"] += 1
+        self.found["missed"] += not reached
+        self.found["fault did not strike"] += reached and not hits
+        if reached and hits:
+            self.struck.append(dataclasses.asdict(target))
+        time.sleep(self.job.pause)
+
+    def child(self, inside: Callable[[], None] = lambda: None, **more: Any) -> Child:
+        """Fork a service."""
+        self.read = 0
+        more.setdefault("seconds", 60.0)
+        config = more.pop("config", self.place.file)
+        mutation = self.job.mutation
+        return Child(self.place, config, self.counters, mutation=mutation, inside=inside, **more)
+
+    def arm(self, faults: list[dict[str, Any]]) -> None:
+        """Arm faults."""
+        for body in faults:
+            self.place.control("fault", **body)
+
+    def hits(self, fault: str) -> bool:
+        """Tell whether what was armed under a name has struck; no fault always has."""
+        kinds = {body["kind"] for body in awaitfaults.FAULTS[fault]}
+        armed = self.place.control("state")["faults"]
+        return not kinds or any(row["hits"] for row in armed if row["kind"] in kinds)
+
+    def live(self, child: Child, deadline: float) -> bool:
+        """Be market and operator until the child is gone; False if it is alive at the deadline."""
+        for step in itertools.count():
+            if time.monotonic() > deadline:
+                break
+            if not child.pump(FLEE_EVERY_SECONDS):
+                return True
+            if step % RELEASE_EVERY == 0:
+                self.release()
+            self.flee(child)
+        return False
+
+    def flee(self, child: Child) -> None:
+        """Let the market run away from most entries, so that they rest."""
+        now = time.monotonic()
+        whole = child.raw[self.read : child.raw.rfind(b"\n") + 1]
+        self.read += len(whole)
+        for raw in whole.splitlines():
+            if b'"position"' not in raw:
+                continue
+            line = json.loads(raw)
+            self.fleeing.pop(line["key"], None)
+            if line["dest"] == "OPENING" and self.random.random() > STAY:
+                sign = 1 if "cross up" in line["reason"] else -1
+                self.fleeing[line["key"]] = (sign, now + FLEE_FOR_SECONDS)
+        for symbol, (sign, until_) in list(self.fleeing.items()):
+            if now > until_:
+                del self.fleeing[symbol]
+            else:
+                self.place.control("price", symbol=symbol, factor=1 + sign * FLEE_STEP)
+
+    def release(self) -> None:
+        """Release what a control holds, as the operator: many entries are what is wanted here."""
+        sql = "SELECT key FROM instance WHERE machine = 'hold' AND state = 'HELD'"
+        for (key,) in self.place.rows(sql):
+            self.place.ask("release", **({} if key == "account" else {"symbol": key}))
+
+    def keep(self, child: Child) -> None:
+        """Keep what a child acknowledged."""
         with (self.place.folder / "acks.jsonl").open("ab") as acks:
             acks.write(child.raw[: child.raw.rfind(b"\n") + 1])
-        print(target, "missed" if missed else status, round(t1 - t0, 2), round(time.monotonic() - t1, 2),
-          self.place.rows("select state, count(*) from instance where machine='order' group by 1", alive=False), file=sys.stderr)
 
-    def operate(self) -> None:
-        for machine, states, verb in (("hold", ("HELD",), "release"),):
-            for key, state in self.place.rows("SELECT key, state FROM instance WHERE machine = ?", machine):
-                if state in states:
-                    self.place.ask(verb, **({} if key == "account" else {"symbol": key}))
+    def seen(self) -> set[tuple[str, int]]:
+        """Return every way on which an effect was seen to suspend."""
+        lines = checker.lines(self.place.folder / "awaits.jsonl")
+        return {(line["operation"], line["way"]) for line in lines}
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    def converge(self) -> None:
+        """Boot once more, without faults and without new entries: every order comes to its end."""
+        sql = f"SELECT key, state FROM instance WHERE machine = 'order' AND state IN {LIVE}"
+        child = self.child()
+        child.until_running()
+        self.place.ask("hold")
+        left: list[Any] = []
+
+        def quiet() -> bool:
+            left[:] = self.place.rows(sql)
+            return child.pump(0.05) and not left
+
+        try:
+            until(quiet, lambda: f"no order of ours is open or in doubt, found {left}", 20)
+        except AssertionError as error:
+            self.problems.append(str(error))
+        child.end()
+        self.keep(child)
+
+    def finish(self) -> None:
+        """Let one child close its positions and end clean."""
+        child = self.child(seconds=0.8, config=self.final)
+        status = child.wait()
+        self.keep(child)
+        if os.waitstatus_to_exitcode(status) != 0:
+            self.problems.append(f"the last run ended with {status}: {self.place.said()[-1500:]}")
 
 
 def _suicide(target: Target, folder: Path) -> Callable[[], None]:
-    """Return what a child does before it is the bot."""
-    wanted = awaits.ways(target.operation)[target.way]
+    """Return what a child does before it is the bot: it will see itself wait, and die there."""
+    wanted = target.steps
 
     def arrange() -> None:
         file = os.open(folder / "awaits.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        visits: Counter[Any] = Counter()
+        told: set[Any] = set()
 
         def seen(operation: str, way: awaits.Way, side: str) -> None:
-            here = operation, way, side
-            visits[here] += 1
-            dies = here == (target.operation, wanted, side) and side == target.side
-            dies = dies and visits[here] >= target.visit
-            if visits[here] == 1 or dies:
+            if (operation, way) not in told:
+                told.add((operation, way))
                 number = awaits.ways(operation).index(way)
-                line = {"operation": operation, "way": number, "side": side, "dies": dies}
+                line = {"operation": operation, "way": number}
                 os.write(file, json.dumps(line).encode() + b"\n")
-            if dies:
+            if (operation, way, side) == (target.operation, wanted, target.side):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         awaits.watch(seen)
+        asking.PERSIST_REAL_SECONDS = PERSIST_SECONDS
+        if wanted[-1].text == "self._slots":
+            effects.CONCURRENT_MAX = 1
 
     return arrange
 

@@ -22,6 +22,9 @@ from bot.store import chain
 from bot.store.database import Connection, open_reader
 
 OURS = re.compile(r"[0-9a-f]{6}-\d+-\d+-\d+")
+OPEN_ORDERS = ("INTENDED", "SENT", "UNKNOWN", "OPEN", "PARTIAL")
+NAKED_REAL_SECONDS_MAX = 3.0
+ENDS = ("Cancelled", "Deactivated", "Filled", "PartiallyFilledCanceled", "Rejected")
 LATCHED_MACHINES = ("guard", "hold", "kill")
 COLUMNS = ("id", "at", "machine", "key", "version", "source", "trigger", "dest", "reason")
 
@@ -73,8 +76,11 @@ def lines(path: Path) -> Iterator[Line]:
         yield json.loads(raw)
 
 
-def check(folder: Path, *, finished: bool) -> Report:
-    """Return what became of the promises. ``finished``: the last run ended clean, with no position."""
+def check(folder: Path, *, finished: bool, speed: float = 0) -> Report:
+    """Return what became of the promises. ``finished``: the last run ended clean, with no position.
+
+    ``speed`` is the market's rate, by which the time of an open quantity without stop is judged.
+    """
     if not (folder / "state.db").exists():
         return Report([f"database lost: expected {folder}/state.db, found none"])
     evidence = Evidence(folder)
@@ -88,8 +94,10 @@ def check(folder: Path, *, finished: bool) -> Report:
             executions=len(evidence.of("fill")),
         )
         promises = [lost, repeated, unknown, sound, moved_by_a_start, entered_while_latched, beaten]
-        for promise in [*promises, *([booked] if finished else [])]:
+        for promise in [*promises, *([booked, orphans] if finished else [])]:
             report.violations += promise(evidence)
+        if speed:
+            report.violations += uncovered(evidence, speed)
         return report
     finally:
         evidence.db.close()
@@ -246,3 +254,54 @@ def booked(evidence: Evidence) -> Iterator[str]:
                 f"position not the sum of executions: {symbol} {held.get(symbol, 0)}, "
                 f"executed {sums.get(symbol, 0)}"
             )
+
+
+def orphans(evidence: Evidence) -> Iterator[str]:
+    """In the end no order is there that only one side knows of, or of which they think otherwise."""
+    accepted = {line["orderLinkId"]: Decimal(line["qty"]) for line in evidence.ours("create")}
+    ended = {line["orderLinkId"] for line in evidence.ours("order") if line["status"] in ENDS}
+    left = dict(accepted)
+    for line in evidence.ours("fill"):
+        left[line["orderLinkId"]] -= Decimal(line["qty"])
+    sql = "SELECT key, state FROM instance WHERE machine = 'order'"
+    known = dict(evidence.db.execute(sql).fetchall())
+    for link in accepted:
+        state = known.get(link)
+        if state in (None, *OPEN_ORDERS, "LOST", "EXPIRED"):
+            yield f"orphan: {link} was accepted, the database has it {state}"
+        elif left[link] > 0 and link not in ended:
+            yield f"orphan: {link} is open at the venue, the database has it {state}"
+    for link in known.keys() - accepted.keys():
+        if known[link] in (*OPEN_ORDERS, "FILLED", "CANCELED"):
+            yield f"orphan: {link} is {known[link]}, the venue never had it"
+
+
+def uncovered(evidence: Evidence, speed: float) -> Iterator[str]:
+    """No open quantity was without a stop at the venue for longer than the time allowed.
+
+    The time of a dead bot counts, and that of a venue that nobody reaches, too: a stop that comes
+    with its entry needs neither.
+    """
+    held: dict[str, Decimal] = {}
+    stopped: set[str] = set()
+    since: dict[str, int] = {}
+    spans: list[tuple[str, int, int]] = []
+    for line in evidence.of("fill", "stop", "order"):
+        symbol, at = line["symbol"], line["market_ms"]
+        if line["kind"] == "fill":
+            qty = Decimal(line["qty"]) * (1 if line["side"] == "Buy" else -1)
+            before, held[symbol] = held.get(symbol, Decimal(0)), held.get(symbol, 0) + qty
+            if before * held[symbol] <= 0:
+                stopped.discard(symbol)  # a stop ends with the position that it covers
+        elif line["stopOrderType"] == "StopLoss":
+            gone = line.get("triggerPrice") == "0" or line.get("status") in ENDS
+            (stopped.discard if gone else stopped.add)(symbol)
+        if held.get(symbol) and symbol not in stopped:
+            since.setdefault(symbol, at)
+        elif symbol in since:
+            spans.append((symbol, since.pop(symbol), at))
+    last = evidence.log[-1]["market_ms"] if evidence.log else 0
+    for symbol, began, ended in [*spans, *((s, b, last) for s, b in since.items())]:
+        seconds = (ended - began) / 1000 / speed
+        if seconds > NAKED_REAL_SECONDS_MAX:
+            yield f"no stop: {symbol} was open without one for {seconds:.1f} s until {ended}"

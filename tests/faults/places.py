@@ -16,7 +16,9 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from bot.edge.embedded import KEY, SECRET
 from bot.errors import BotError
 from bot.store.database import open_reader, sqlite3
 
@@ -107,6 +109,20 @@ class Place:
         command += ["--seed", str(numbers["seed"]), "--speed", f"{numbers['speed']:g}"]
         self._spawn([*command, *flags], "exchange.out")
         return str(until(self.url, "the exchange listens"))
+
+    def start_relay(self, url: str) -> dict[str, str]:
+        """Start a relay before the exchange at an address; return the venue's configuration."""
+        there, port_file = urlsplit(url), self.folder / "relay.port"
+        command = [sys.executable, "-m", "tests.faults.relay", str(there.hostname)]
+        self._spawn([*command, str(there.port), str(port_file)], "relay.out")
+        port = until(lambda: port_file.exists() and port_file.read_text(), "the relay listens")
+        streams = f"ws://{there.netloc}"
+        key, secret = self.folder / "key", self.folder / "secret"
+        for file, value in ((key, KEY), (secret, SECRET)):
+            file.write_text(value)
+            file.chmod(0o400)
+        addresses = {"rest_url": f"http://127.0.0.1:{port}", "ws_url": streams}
+        return {"env": "sim", "key_file": str(key), "secret_file": str(secret), **addresses}
 
     def start_bot(self, *flags: str, out: str = "bot.out") -> subprocess.Popen[bytes]:
         """Start the whole program; what it prints goes to a file that only people read."""

@@ -322,7 +322,7 @@ def test_from_whatever_came_a_venue_that_answers_leads_back_to_an_equal_ledger(a
         for key, question in asked.items():
             read = reconciled(world, wallet, positions=rows, depth=question.depth)
             world = go(world, read, Delivered(at=world.at, effect=key)).world
-        world = go(world, ticked(world, 20)).world
+        world = go(world, ticked(world, 70)).world
         wallet = world.account.cash  # nothing moves at the venue
     assert world.state("process") in ("RUNNING", "PROTECT_ONLY", "DRAINING", "STOPPED")
     assert world.state("reconciliation") == "CLEAN"

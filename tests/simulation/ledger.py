@@ -37,6 +37,7 @@ class Counts(NamedTuple):
     """What a run contained."""
 
     orders: int
+    changed: int
     fills: int
     unknown: int
     partial: int
@@ -74,6 +75,7 @@ class Ledger:
         unknowns = list(self.unknowns())
         return Counts(
             len(self.created),
+            len([*self.evidence.ours("amend"), *self.evidence.ours("cancel")]),
             len(self.fills),
             len(unknowns),
             sum(1 for link in self.created if self.was_partial(link)),

@@ -44,7 +44,7 @@ class Played(NamedTuple):
     said: str = ""
 
 
-NOTHING = ledger.Counts(0, 0, 0, 0, 0, 0.0)
+NOTHING = ledger.Counts(0, 0, 0, 0, 0, 0, 0.0)
 
 
 def folder_of(seed: int) -> Path:

@@ -80,7 +80,8 @@ def summary(name: str, played: list[Played]) -> str:
     lines = [
         f"{name}: {len(played)} runs, seeds {min(seeds)} to {max(seeds)}",
         "runs with " + ", ".join(f"{what} {n}" for what, n in having.items()),
-        f"orders {sum(c.orders for c in counts)}, fills {sum(c.fills for c in counts)}",
+        f"orders {sum(c.orders for c in counts)}, amended or cancelled"
+        f" {sum(c.changed for c in counts)}, fills {sum(c.fills for c in counts)}",
         f"stays in UNKNOWN {sum(c.unknown for c in counts)}, longest {longest:.1f} s reachable",
     ]
     return "\n".join(lines)

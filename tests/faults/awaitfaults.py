@@ -1,0 +1,111 @@
+"""The network's and the venue's faults under which a bot dies at its await points, by name.
+
+Each is what ``POST /control/fault`` of the exchange takes; ``AT`` stands for the path whose answer
+the dying effect waits for. What must be provoked before an effect comes to a way at all is here as
+well: a refused timestamp, a spent rate, a full house of effects.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.faults.awaits import Way
+
+Body = dict[str, Any]
+
+AT = "AT"
+OFTEN, SOMETIMES = 0.6, 0.4
+FIND = "/v5/order/realtime"
+PATHS = {
+    "place": "/v5/order/create",
+    "amend": "/v5/order/amend",
+    "cancel": "/v5/order/cancel",
+}
+CLOCK_WRONG_REAL_SECONDS = 8
+
+
+def _rest(kind: str, **more: Any) -> tuple[Body, ...]:
+    return ({"kind": kind, "match": AT, "probability": OFTEN, **more},)
+
+
+def _streams(kind: str, *topics: str, **more: Any) -> tuple[Body, ...]:
+    chance = {} if kind == "mute" else {"probability": SOMETIMES}
+    return tuple({"kind": kind, "match": topic, **chance, **more} for topic in topics)
+
+
+FAULTS: dict[str, tuple[Body, ...]] = {
+    "": (),
+    "cut before": _rest("drop", when="before"),
+    "cut after": _rest("drop", when="after"),
+    "slow before": _rest("delay", when="before", ms=80),
+    "slow after": _rest("delay", when="after", ms=80),
+    "too late before": _rest("delay", when="before", ms=4_300),
+    "too late after": _rest("delay", when="after", ms=4_300),
+    "latency": _rest("latency", ms=20, spread=1.0),
+    "half open": _rest("half_open"),
+    "503 before": _rest("http_status", when="before", status=503),
+    "502 after": _rest("http_status", when="after", status=502),
+    "429": _rest("http_status", when="before", status=429),
+    "10000": _rest("ret_code", code=10000),
+    "10016": _rest("ret_code", code=10016),
+    "10006": _rest("ret_code", code=10006),
+    "10002": _rest("ret_code", code=10002),
+    "rate exhausted": _rest("exhaust", ms=300),
+    "garbled": _rest("garble"),
+    "stream cut": _streams("drop", "order", "execution"),
+    "stream late": _streams("delay", "order", "execution", ms=150),
+    "stream mute": _streams("mute", "order", "execution"),
+    "stream twice": _streams("duplicate", "order", "execution"),
+    "stream out of order": _streams("reorder", "execution"),
+    "stream loses": _streams("lose", "order", "execution", "position"),
+    "stream garbled": _streams("garble", "order"),
+    "stream refused": _streams("http_status", "/v5/private", status=503),
+    "stream hung up": _streams("hang_up", "/v5/private"),
+    "all streams cut": ({"kind": "cut", "match": "/v5/p"},),
+    "wrong clock": ({"kind": "clock"},),
+    "maintenance": ({"kind": "maintenance"},),
+    "race": ({"kind": "race", "probability": OFTEN},),
+    "rest rejected": ({"kind": "reject_rest", "probability": OFTEN},),
+}
+"""By name; "" is a death without a fault."""
+
+WHEN_RUNNING = frozenset({"maintenance", "wrong clock", "all streams cut"})
+"""Armed once the bot runs: with them no boot would come that far, or nothing is there to strike."""
+
+
+def path_of(operation: str, way: Way) -> str:
+    """Return the path of the request that an effect waits for on this way."""
+    return FIND if goes_through(way, "find") else PATHS[operation]
+
+
+def goes_through(way: Way, function: str) -> bool:
+    """Tell whether a way leads through a function."""
+    return any(one.function.partition(",")[0].rpartition(".")[2] == function for one in way)
+
+
+def bodies(fault: str, operation: str, way: Way, *, speed: float, seed: int) -> list[Body]:
+    """Return a fault as the exchange takes it."""
+    found = []
+    for number, body in enumerate(FAULTS[fault]):
+        body = {**body, "seed": seed + number}
+        if body.get("match") == AT:
+            body["match"] = path_of(operation, way)
+        if body["kind"] == "clock":
+            body["ms"] = int(CLOCK_WRONG_REAL_SECONDS * 1000 * speed)
+        found.append(body)
+    return found
+
+
+def provoking(operation: str, way: Way, seed: int) -> list[Body]:
+    """Return the faults without which no effect comes to this way."""
+    path, chance = path_of(operation, way), {"probability": OFTEN, "seed": seed}
+    if goes_through(way, "resync") or way[-1].text == "asyncio.sleep" or is_again(way):
+        return [{"kind": "ret_code", "code": 10002, "match": path, **chance}]
+    if goes_through(way, "_news_within"):
+        return [{"kind": "exhaust", "ms": 400, "match": path, **chance}]
+    return []
+
+
+def is_again(way: Way) -> bool:
+    """Tell whether a way leads through a request that is sent again."""
+    return any(one.function.endswith(", again") for one in way)
