@@ -12,7 +12,7 @@ import click
 from bot.cli.options import DURATION, json_option, state_option
 from bot.cli.output import CODES, Exit, put, put_csv, put_json, put_table, say
 from bot.core.text import safe_text
-from bot.desk.text import CELL_MAX, age, moment
+from bot.desk.text import CELL_MAX, age, moment, number
 from bot.errors import ConfigError, NotRunning
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _show_status(found: Status) -> None:
     if found.equity:
         mark = found.equity
         put(
-            f"equity    {mark.equity} (peak {mark.peak}, drawdown {mark.drawdown:.2%}, "
+            f"equity    {number(mark.equity)} (peak {number(mark.peak)}, drawdown {mark.drawdown:.2%}, "
             f"day {-mark.day_loss:+.2%}) at {moment(mark.at)}"
         )
     disk = found.storage
@@ -87,10 +87,20 @@ def _show_status(found: Status) -> None:
         put_table(
             ("position", "side", "qty", "entry", "stop", "target", "stop at venue"),
             [
-                (p.symbol, p.side, p.qty, p.entry, p.stop, p.take, "yes" if p.stop_held else "NO")
+                (
+                    p.symbol,
+                    p.side,
+                    p.qty,
+                    number(p.entry),
+                    p.stop,
+                    p.take,
+                    "yes" if p.stop_held else "NO",
+                )
                 for p in found.positions
             ],
         )
+    for row in found.foreign:
+        put(f"not ours  order {row.key}: {row.reason}")
     for row in found.parameters:
         put(f"parameter {row.key} is SET: {row.reason}")
     for move in found.last:

@@ -70,6 +70,7 @@ class Status(Struct, frozen=True):
     positions: tuple[views.OpenPosition, ...]
     equity: views.EquityMark | None
     parameters: tuple[views.Standing, ...]
+    foreign: tuple[views.Standing, ...]
     halt: HaltMark
     panics: tuple[panics.Deed, ...]
     storage: Storage
@@ -169,6 +170,9 @@ def _document(connection: Connection, state: Path) -> Status:
         equity=views.equity(connection),
         parameters=tuple(
             row for row in views.standings(connection, "parameter") if row.state == "SET"
+        ),
+        foreign=tuple(
+            row for row in views.standings(connection, "external") if row.state == "EXTERNAL"
         ),
         halt=halt,
         panics=panics.deeds(state) if halt.set or _killed(world) else (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from bot.core.text import safe_text
@@ -33,3 +34,9 @@ def age(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.1f} s"
+
+
+def number(text: str) -> str:
+    """Return a stored decimal as people read it: eight places at most, no idle zeros."""
+    value = round(Decimal(text), 8)
+    return f"{value.normalize():f}" if value else "0"

@@ -392,3 +392,5 @@ def test_a_rate_limit_is_waited_out(http, exchange):
     assert limit(http)["orderId"], (
         "pybit sleeps until the reset time of the header, then asks again"
     )
+    struck = [line["fault"] for line in exchange.log() if line["kind"] == "fault"]
+    assert "exhaust" in struck

@@ -4,9 +4,12 @@ from decimal import Decimal
 
 import pytest
 
-from bot.core.controls import LIMITS, NONSENSE, Asked, Denial, denials
+from bot.core.controls import LIMITS, NONSENSE, Asked, denials
 from bot.core.effects import Amend, Cancel, Submit
+from bot.core.events import ClockJumped
 from bot.core.facts import OrderRefused
+from bot.core.limits import Controls
+from bot.core.settings import PROFILES, keys, profile, value_of, why_wider
 from bot.core.values import OrderStatus, Side, VenueOrder
 from bot.core.world import DAY_MS, Closed, Intent, Messages, Order
 from tests.given import (
@@ -528,8 +531,6 @@ def test_repetition_holds_until_a_named_person_releases_and_then_counts_anew(
 
 
 def test_a_clock_that_was_set_back_after_a_release_leaves_no_time_without_the_throttle():
-    from bot.core.events import ClockJumped
-
     told = go(HOLDING[0][2], measured(WORLD))
     late = go(told.world, ticked(told.world, 1_800)).world
     free = go(late, commanded(late, "release", symbol=BTC)).world
@@ -574,5 +575,87 @@ def test_exits_leave_while_entries_are_refused_for_every_reason():
     assert not told.noted(OrderRefused)
 
 
-def test_a_denial_says_which_key_it_holds_only_where_it_holds_one():
-    assert Denial("x", "y").holds == ""
+# -- what is not known, and what does not count -----------------------------------------------------
+
+
+def controls_of(world, asked):
+    return {denial.control for denial in denials(world, asked)}
+
+
+def test_without_a_mark_or_a_candle_nothing_is_near_and_nothing_is_small():
+    unmarked = feed(but(WORLD, marks={}), close=1.0)
+    assert {"price collar", "price drift"} <= controls_of(unmarked, asking("1", "1"))
+    assert {"price drift", "order volume"} <= controls_of(but(WORLD, feeds={}), asking())
+
+
+def test_a_symbol_that_costs_less_than_one_is_traded_like_any_other():
+    assert said(feed(but(WORLD, marks={BTC: 0.5}), close=0.5), asking("1", "0.5")) == []
+
+
+def test_a_number_is_too_large_from_its_limit_on():
+    for part in ("qty", "price"):
+        assert controls_of(WORLD, but(asking(), **{part: D("1e15")})) == {"sanity"}
+        assert "sanity" not in controls_of(WORLD, but(asking(), **{part: D("1e15") - 1}))
+
+
+def test_at_the_socket_an_order_that_was_counted_is_not_counted_again():
+    decided = with_orders(talking(20), an_order("o1", BTC))
+    assert said(decided, asking(order="o1")) == []
+    decided = with_orders(talking(21), an_order("o1", BTC))
+    assert said(decided, asking(order="o1")) == [
+        "message rate: 21 messages this second, limit 20",
+    ]
+
+
+def test_yesterdays_messages_leave_the_whole_of_today():
+    world = but(limited(messages_day_max=1), messages=talking(0, today=9, day=1).messages)
+    assert said(world, asking()) == []
+
+
+def test_reduced_is_no_refusal():
+    assert said(go(WORLD, commanded(WORLD, "reduce")).world, asking()) == []
+
+
+def test_trades_in_shadow_are_no_losses():
+    assert said(closing(*[-1] * 30, shadow=True), asking()) == []
+    shadows = closing(*[1] * 3, shadow=True).closed
+    mixed = but(WORLD, closed=(*closing(*[-1] * 10).closed, *shadows))
+    assert controls_of(mixed, asking()) == {"losses in a row"}
+
+
+# -- a configuration tightens and never widens -------------------------------------------------------
+
+DIRECTIONS = {
+    **dict.fromkeys((f"controls.{name}" for name in Controls.__struct_fields__), "lower"),
+    "controls.duplicate_real_seconds": "higher",
+    "orders.slippage_max": "lower",
+    "orders.moves_max": "lower",
+    "orders.troubles_max": "lower",
+    "guard.doubt_reduced_real_seconds": "lower",
+    "guard.doubt_paused_real_seconds": "lower",
+}
+
+
+@pytest.mark.parametrize("key", sorted(DIRECTIONS))
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_a_limit_can_be_made_tighter_and_never_wider(key, name):
+    settings, meta = profile(name), next(meta for k, _, meta in keys() if k == key)
+    assert meta.extra == {"tighter": DIRECTIONS[key]}
+    ceiling, sign = value_of(settings, key), 1 if DIRECTIONS[key] == "lower" else -1
+    assert meta.ge <= ceiling <= meta.le
+    assert why_wider(settings, key, ceiling, meta) is None
+    assert why_wider(settings, key, ceiling - sign * ceiling / 2, meta) is None
+    word = "at most" if sign > 0 else "at least"
+    for wider in (ceiling + sign * ceiling / 1000, float("nan")):
+        assert f"expected {word} {ceiling:g}" in why_wider(settings, key, wider, meta)
+
+
+@pytest.mark.parametrize("key", sorted(DIRECTIONS))
+def test_no_command_widens_a_limit(key):
+    ceiling = value_of(WORLD.base, key)
+    sign = 1 if DIRECTIONS[key] == "lower" else -1
+    step = 1 if isinstance(ceiling, int) else ceiling / 1000
+    asked = {"name": key, "value": ceiling + sign * step, "seconds": "60"}
+    told = go(WORLD, commanded(WORLD, "set-parameter", **asked))
+    assert told.world.settings == WORLD.settings
+    assert told.moves[1].endswith("→ REFUSED")

@@ -101,7 +101,7 @@ def test_on_the_other_side_what_is_on_its_way_does_not_lessen_the_net():
 
 
 def test_what_is_not_ours_counts_in_the_net_where_it_adds():
-    row = VenueOrder("", "v", ETH, Side.BUY, D(90), D(0), OrderStatus.OPEN, price=D(100))
+    row = VenueOrder("", "v", ETH, Side.BUY, D(95), D(5), OrderStatus.PARTIAL, price=D(100))
     tight = but(WORLD, settings=tuned(controls__net_max=0.1), foreign={"v": row})
     assert net(tight, asking("10")) is None
     assert net(tight, asking("10.001")) == "net exposure 10000.10, limit 10000.00"

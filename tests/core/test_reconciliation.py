@@ -4,7 +4,7 @@ import pytest
 
 from bot.core.account import DAY_MS
 from bot.core.effects import Notify, Reconcile, Submit
-from bot.core.events import Delivered, Filled, Recovered, Ticked
+from bot.core.events import Delivered, Filled, Recovered, StreamLost, Ticked
 from bot.core.facts import AccountCompared, CashMoved, OrderRefused
 from bot.core.values import CashMove, Side, VenuePosition
 from tests.given import (
@@ -373,8 +373,6 @@ def test_while_stopping_nothing_new_is_compared_by_the_clock():
 
 
 def test_an_execution_that_came_while_the_private_stream_was_away_waits_for_the_reading():
-    from bot.core.events import StreamLost
-
     world = calm()
     world = go(world, StreamLost(at=world.at, stream="private", reason="reset")).world
     fill = a_fill(BTC, Side.BUY, 1, 100, at=world.at)

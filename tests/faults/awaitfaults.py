@@ -14,8 +14,9 @@ from tests.faults.awaits import Way
 Body = dict[str, Any]
 
 AT = "AT"
-OFTEN, SOMETIMES = 0.6, 0.4
+ALMOST_ALWAYS, OFTEN, SOMETIMES = 0.9, 0.6, 0.4
 FIND = "/v5/order/realtime"
+CLOCK = "/v5/market/time"
 PATHS = {
     "place": "/v5/order/create",
     "amend": "/v5/order/amend",
@@ -25,7 +26,7 @@ CLOCK_WRONG_REAL_SECONDS = 8
 
 
 def _rest(kind: str, **more: Any) -> tuple[Body, ...]:
-    return ({"kind": kind, "match": AT, "probability": OFTEN, **more},)
+    return ({"kind": kind, "match": AT, **more},)
 
 
 def _streams(kind: str, *topics: str, **more: Any) -> tuple[Body, ...]:
@@ -69,13 +70,25 @@ FAULTS: dict[str, tuple[Body, ...]] = {
 }
 """By name; "" is a death without a fault."""
 
-WHEN_RUNNING = frozenset({"maintenance", "wrong clock", "all streams cut"})
-"""Armed once the bot runs: with them no boot would come that far, or nothing is there to strike."""
+STRIKES_ALL = frozenset({"maintenance", "wrong clock", "all streams cut"})
+"""With these no boot would come that far, or there is nothing yet to strike."""
 
 
 def path_of(operation: str, way: Way) -> str:
     """Return the path of the request that an effect waits for on this way."""
+    if goes_through(way, "resync"):
+        return CLOCK
     return FIND if goes_through(way, "find") else PATHS[operation]
+
+
+def bears_boot(fault: str, operation: str, way: Way) -> bool:
+    """Tell whether a bot can boot while a fault is armed: one that strikes this operation only."""
+    return fault not in STRIKES_ALL and path_of(operation, way) == PATHS[operation]
+
+
+def answers(fault: str) -> bool:
+    """Tell whether a fault strikes the very answer that an effect waits for."""
+    return any(body.get("match") == AT for body in FAULTS[fault])
 
 
 def goes_through(way: Way, function: str) -> bool:
@@ -90,6 +103,7 @@ def bodies(fault: str, operation: str, way: Way, *, speed: float, seed: int) -> 
         body = {**body, "seed": seed + number}
         if body.get("match") == AT:
             body["match"] = path_of(operation, way)
+            body["probability"] = OFTEN if goes_through(way, "_body_of") else ALMOST_ALWAYS
         if body["kind"] == "clock":
             body["ms"] = int(CLOCK_WRONG_REAL_SECONDS * 1000 * speed)
         found.append(body)
@@ -98,7 +112,8 @@ def bodies(fault: str, operation: str, way: Way, *, speed: float, seed: int) -> 
 
 def provoking(operation: str, way: Way, seed: int) -> list[Body]:
     """Return the faults without which no effect comes to this way."""
-    path, chance = path_of(operation, way), {"probability": OFTEN, "seed": seed}
+    path = FIND if goes_through(way, "find") else PATHS[operation]
+    chance = {"probability": OFTEN, "seed": seed}
     if goes_through(way, "resync") or way[-1].text == "asyncio.sleep" or is_again(way):
         return [{"kind": "ret_code", "code": 10002, "match": path, **chance}]
     if goes_through(way, "_news_within"):

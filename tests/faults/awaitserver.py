@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import mmap
 import os
 import random
 import signal
@@ -52,7 +53,8 @@ RESTING: Config = {
     "shutdown": {"drain_real_seconds": 15},
 }
 FLAGS = ("--liquidity", "400", "--symbols", "10")
-RELEASE_EVERY = 6
+RELEASE_EVERY, HOLD_EVERY = 5, 13
+STRIKE_SECONDS = 0.2
 LIVE = "('INTENDED', 'SENT', 'UNKNOWN', 'OPEN', 'PARTIAL')"
 
 
@@ -92,6 +94,7 @@ class Campaign:
         exchange = {"exchange": {"speed": job.speed, "seed": job.seed}}
         self.place = Place(Path(job.folder), merged(RESTING, exchange, job.config))
         self.final = self.place.folder / "final.toml"
+        self.flag = mmap.mmap(-1, 1)
         self.counters, self.found = Counters(), Counter[str]()
         self.problems: list[str] = []
         self.struck: list[dict[str, Any]] = []
@@ -137,26 +140,27 @@ class Campaign:
             target.fault, target.operation, way, speed=self.job.speed, seed=seed
         )
         arm = [*fault, *awaitfaults.provoking(target.operation, way, seed + 9)]
-        early = target.fault not in awaitfaults.WHEN_RUNNING
-        early = early and awaitfaults.path_of(target.operation, way) != awaitfaults.FIND
+        early = awaitfaults.bears_boot(target.fault, target.operation, way)
+        self.flag[0] = 0
         if early:
             self.arm(arm)
-        child = self.child(_suicide(target, self.place.folder))
+            self.flag[0] = awaitfaults.answers(target.fault) or not fault
+        child = self.child(self.suicide(target))
         alive = child.until_running()
         if not early:
             self.arm(arm)
-        reached = not alive or self.live(child, time.monotonic() + REACH_SECONDS)
+        reached = not alive or self.live(child, target)
         status = child.wait() if reached else child.end()
         self.keep(child)
         if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
             said = self.place.said()[-1500:]
             self.problems.append(f"a child ended by itself with {status}: {said}")
-        hits = self.hits(target.fault)
+        struck = self.has_struck(target.fault, STRIKE_SECONDS)
         self.place.control("clear")
         self.found["kills"] += 1
         self.found["missed"] += not reached
-        self.found["fault did not strike"] += reached and not hits
-        if reached and hits:
+        self.found["fault did not strike"] += reached and not struck
+        if reached and struck:
             self.struck.append(dataclasses.asdict(target))
         time.sleep(self.job.pause)
 
@@ -168,25 +172,69 @@ class Campaign:
         mutation = self.job.mutation
         return Child(self.place, config, self.counters, mutation=mutation, inside=inside, **more)
 
+    def suicide(self, target: Target) -> Callable[[], None]:
+        """Return what a child does before it is the bot: it will see itself wait, and die there."""
+        wanted, flag = target.steps, self.flag
+        path = self.place.folder / "awaits.jsonl"
+
+        def arrange() -> None:
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            told: set[Any] = set()
+
+            def seen(operation: str, way: awaits.Way, side: str) -> None:
+                if (operation, way) not in told:
+                    told.add((operation, way))
+                    number = awaits.ways(operation).index(way)
+                    line = {"operation": operation, "way": number}
+                    os.write(file, json.dumps(line).encode() + b"\n")
+                here = (operation, way, side) == (target.operation, wanted, target.side)
+                if here and flag[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            awaits.watch(seen)
+            asking.PERSIST_REAL_SECONDS = PERSIST_SECONDS
+            if "slots" in wanted[-1].text:
+                effects.CONCURRENT_MAX = 1
+
+        return arrange
+
     def arm(self, faults: list[dict[str, Any]]) -> None:
         """Arm faults."""
         for body in faults:
             self.place.control("fault", **body)
 
-    def hits(self, fault: str) -> bool:
-        """Tell whether what was armed under a name has struck; no fault always has."""
+    def has_struck(self, fault: str, seconds: float) -> bool:
+        """Tell whether what was armed under a name strikes within a time; no fault always has."""
         kinds = {body["kind"] for body in awaitfaults.FAULTS[fault]}
-        armed = self.place.control("state")["faults"]
-        return not kinds or any(row["hits"] for row in armed if row["kind"] in kinds)
-
-    def live(self, child: Child, deadline: float) -> bool:
-        """Be market and operator until the child is gone; False if it is alive at the deadline."""
-        for step in itertools.count():
+        deadline = time.monotonic() + seconds
+        while kinds:
+            armed = self.place.control("state")["faults"]
+            if any(row["hits"] for row in armed if row["kind"] in kinds):
+                return True
             if time.monotonic() > deadline:
-                break
+                return False
+            time.sleep(0.02)
+        return True
+
+    def live(self, child: Child, target: Target) -> bool:
+        """Be market and operator until the child is gone; False if it lives on at the deadline.
+
+        It may die from now on if its fault strikes its own answer, else as soon as that has struck.
+        """
+        deadline = time.monotonic() + REACH_SECONDS
+        for step in itertools.count():
+            self.flag[0] = (
+                self.flag[0]
+                or awaitfaults.answers(target.fault)
+                or self.has_struck(target.fault, 0)
+            )
             if not child.pump(FLEE_EVERY_SECONDS):
                 return True
-            if step % RELEASE_EVERY == 0:
+            if time.monotonic() > deadline:
+                return False
+            if target.operation == "cancel" and step % HOLD_EVERY == HOLD_EVERY - 1:
+                self.place.ask("hold")
+            elif step % RELEASE_EVERY == 0:
                 self.release()
             self.flee(child)
         return False
@@ -254,31 +302,6 @@ class Campaign:
         self.keep(child)
         if os.waitstatus_to_exitcode(status) != 0:
             self.problems.append(f"the last run ended with {status}: {self.place.said()[-1500:]}")
-
-
-def _suicide(target: Target, folder: Path) -> Callable[[], None]:
-    """Return what a child does before it is the bot: it will see itself wait, and die there."""
-    wanted = target.steps
-
-    def arrange() -> None:
-        file = os.open(folder / "awaits.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        told: set[Any] = set()
-
-        def seen(operation: str, way: awaits.Way, side: str) -> None:
-            if (operation, way) not in told:
-                told.add((operation, way))
-                number = awaits.ways(operation).index(way)
-                line = {"operation": operation, "way": number}
-                os.write(file, json.dumps(line).encode() + b"\n")
-            if (operation, way, side) == (target.operation, wanted, target.side):
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        awaits.watch(seen)
-        asking.PERSIST_REAL_SECONDS = PERSIST_SECONDS
-        if wanted[-1].text == "self._slots":
-            effects.CONCURRENT_MAX = 1
-
-    return arrange
 
 
 def main() -> None:

@@ -15,7 +15,8 @@ from bot.engine import boot
 from bot.engine.inbox import Inbox
 from bot.engine.loop import Loop
 from bot.engine.reactor import Committed, Point, Probe
-from bot.engine.service import Service, Venue
+from bot.engine.service import Service
+from bot.engine.venue import Venue
 from tests.simulation.network import Network
 from tests.simulation.virtual import OWNER
 

@@ -76,12 +76,12 @@ def summary(name: str, played: list[Played]) -> str:
         "all three": sum(c.whole for c in counts),
     }
     seeds = [p.seed for p in played]
+    orders, changed = sum(c.orders for c in counts), sum(c.changed for c in counts)
     longest = max(c.unknown_seconds for c in counts)
     lines = [
         f"{name}: {len(played)} runs, seeds {min(seeds)} to {max(seeds)}",
         "runs with " + ", ".join(f"{what} {n}" for what, n in having.items()),
-        f"orders {sum(c.orders for c in counts)}, amended or cancelled"
-        f" {sum(c.changed for c in counts)}, fills {sum(c.fills for c in counts)}",
+        f"orders {orders}, amended or cancelled {changed}, fills {sum(c.fills for c in counts)}",
         f"stays in UNKNOWN {sum(c.unknown for c in counts)}, longest {longest:.1f} s reachable",
     ]
     return "\n".join(lines)
