@@ -31,6 +31,7 @@ from bot.edge.files import Halt, replace_file
 from bot.edge.host import boot_id
 from bot.edge.notify import Notifier
 from bot.edge.venues.bybit import Bybit
+from bot.edge.venues.keys import Wanted, warnings_of, why_not_trade
 from bot.errors import BotError, LeaseHeld, NotRunning, Retryable
 from bot.panic import panic
 from bot.store import lease
@@ -84,7 +85,10 @@ class Report(Struct, frozen=True):
 
 
 class DeadMan:
-    """Looks at one bot. ``venue`` makes the client of the account, with the dead-man's own key."""
+    """Looks at one bot. ``venue`` makes the client of the account, with the dead-man's own key.
+
+    ``wanted`` is the account that the key should belong to.
+    """
 
     def __init__(
         self,
@@ -92,10 +96,12 @@ class DeadMan:
         limits: Deadman,
         venue: Callable[[], Bybit],
         notifier: Notifier,
+        *,
         severity_min: str,
+        wanted: Wanted,
     ) -> None:
         self._watched, self._limits, self._venue = watched, limits, venue
-        self._notifier, self._severity_min = notifier, severity_min
+        self._notifier, self._severity_min, self._wanted = notifier, severity_min, wanted
         self._memory = _recalled(watched.memory)
         self._kept = self._memory  # as it is in the file
 
@@ -240,13 +246,23 @@ class DeadMan:
         try:
             await venue.sync_clock()
             entries, positions = await venue.open_orders(), await venue.positions()
+            doubts = await self._doubts(venue)
         except BotError as error:
             return f"The venue does not tell what is open: {error}"
         finally:
             await venue.close()
         naked = sum(1 for position in positions if position.stop is None)
         without = f", {naked} of them without a stop" if naked else ""
-        return f"Open at the venue: {len(entries)} orders, {len(positions)} positions{without}"
+        said = f"Open at the venue: {len(entries)} orders, {len(positions)} positions{without}"
+        return f"{said}. {doubts}" if doubts else said
+
+    async def _doubts(self, venue: Bybit) -> str:
+        """Say what speaks against its own key; it is used all the same: it may yet do something."""
+        try:
+            why_not = await why_not_trade(venue, self._wanted)
+            return "; ".join([*why_not, *await warnings_of(venue, self._wanted)])
+        except BotError as error:
+            return f"The venue does not tell what its key may do: {error}"
 
     # -- people and memory ---------------------------------------------------------------------
 

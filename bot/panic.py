@@ -160,10 +160,22 @@ async def _cancel_entries(venue: Bybit, met: set[str]) -> str:
     met |= {row.venue_id for row in before}
     if before:
         await _whatever_came_of(venue.cancel_entries())
-        left = await venue.open_orders()
+        failures = await _cancel_one_by_one(venue)
+        left = [row.order or row.venue_id for row in await venue.open_orders()]
         if left:
-            raise Retryable(f"still open: {', '.join(row.order or row.venue_id for row in left)}")
+            raise Retryable(f"still open: {', '.join(left)}; {'; '.join(failures)}")
     return f"{len(met)} cancelled, none open"
+
+
+async def _cancel_one_by_one(venue: Bybit) -> list[str]:
+    """Cancel what cancel-all left: entries that wait for a trigger. Return why any was not."""
+    failures = []
+    for row in await venue.open_orders():
+        try:
+            await _whatever_came_of(venue.cancel(row.order, row.symbol, row.venue_id))
+        except BotError as error:  # the next one may be cancelled all the same
+            failures.append(f"{row.order or row.venue_id}: {error}")
+    return failures
 
 
 async def _whatever_came_of(change: Awaitable[None]) -> None:

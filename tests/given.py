@@ -136,15 +136,17 @@ def opening_events(
     settings: Settings | None = None,
     wallet: Any = 100_000,
     rate: float = 1.0,
+    at: int = T,
 ) -> list[Any]:
     """Return what brings an empty world to trading: started, connected, reconciled, backfilled."""
+    found = candles(3, at - MINUTE)
     return [
-        started(settings=settings),
-        Recovered(at=T, snapshot_seq=0, tail=0),
-        connected(symbols=symbols, rate=rate),
-        reconciled(T + 1, wallet),
-        *(backfilled(symbol) for symbol in symbols),
-        Ticked(at=T + 3, marks=dict.fromkeys(symbols, 100.0)),
+        started(at, settings),
+        Recovered(at=at, snapshot_seq=0, tail=0),
+        connected(at, symbols, rate),
+        reconciled(at + 1, wallet),
+        *(backfilled(symbol, at + 2, found) for symbol in symbols),
+        Ticked(at=at + 3, marks=dict.fromkeys(symbols, 100.0)),
     ]
 
 

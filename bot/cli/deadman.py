@@ -73,6 +73,7 @@ def _man(loaded: Loaded, state: Path) -> DeadMan:
         venue,
         Notifier(config.notify.urls),
         severity_min=config.notify.severity_min,
+        wanted=config.venue,
     )
 
 

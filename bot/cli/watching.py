@@ -65,8 +65,8 @@ def _show_status(found: Status) -> None:
     if found.equity:
         mark = found.equity
         put(
-            f"equity    {number(mark.equity)} (peak {number(mark.peak)}, drawdown {mark.drawdown:.2%}, "
-            f"day {-mark.day_loss:+.2%}) at {moment(mark.at)}"
+            f"equity    {number(mark.equity)} (peak {number(mark.peak)}, "
+            f"drawdown {mark.drawdown:.2%}, day {-mark.day_loss:+.2%}) at {moment(mark.at)}"
         )
     disk = found.storage
     put(f"storage   {disk.state}, {disk.database_mb} MB, {disk.free_mb} MB free")
@@ -105,6 +105,10 @@ def _show_status(found: Status) -> None:
         put(f"parameter {row.key} is SET: {row.reason}")
     for move in found.last:
         put(line_of(move))
+
+
+def _held(stop_held: bool) -> str:
+    return "yes" if stop_held else "NO"
 
 
 # -- tail ------------------------------------------------------------------------------------------

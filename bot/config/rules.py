@@ -45,6 +45,7 @@ HOSTS = {
 """The hosts that each environment of Bybit has, by the key of their address."""
 
 UNIX = "unix:"
+DCP_SECONDS_MIN = 3  # the venue's own
 
 
 def broken(config: Config, origins: Mapping[str, str], account: str = "venue") -> Iterator[str]:
@@ -68,6 +69,8 @@ def _venue_rules(config: Config, origins: Mapping[str, str], account: str) -> It
         yield from _address("ws_public_url", venue.env, venue.ws_public_url, ("ws", "wss"))
     if venue.env == "live" and not venue.account:
         yield "venue.account: expected the account's uid or name (venue.env is live), found nothing"
+    if 0 < venue.dcp_seconds < DCP_SECONDS_MIN:
+        yield f"venue.dcp_seconds: expected 0, or ≥ {DCP_SECONDS_MIN}, found {venue.dcp_seconds}"
     for name in ("key", "secret"):
         why = _why_not_key(venue.env, account, name, origins.get(f"{account}.{name}", "nothing"))
         if why:

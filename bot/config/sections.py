@@ -65,6 +65,14 @@ class Venue(_Section, frozen=True):
             "File that holds the API secret: ours, mode 0400; or the name of a systemd credential."
         ),
     ] = ""
+    dcp_seconds: Annotated[
+        int,
+        _number(
+            "All private streams gone for so long: the venue cancels entries. 3 to 300; 0 is off.",
+            0,
+            300,
+        ),
+    ] = 0
     key: Annotated[str, _secret("The API key.", "BOT_VENUE_KEY", "venue.key_file")] = ""
     secret: Annotated[str, _secret("The API secret.", "BOT_VENUE_SECRET", "venue.secret_file")] = ""
 

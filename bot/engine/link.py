@@ -12,7 +12,8 @@ from bot.config.sections import Config
 from bot.core.events import Event, Listed, VenueAnswered, VenueConnected, VenueTroubled
 from bot.core.values import Instrument
 from bot.edge.venues.bybit import Bybit
-from bot.edge.venues.keys import why_not_trade
+from bot.edge.venues.dcp import Dcp
+from bot.edge.venues.keys import warnings_of, why_not_trade
 from bot.edge.venues.stream import private_stream, public_stream
 from bot.edge.venues.trouble import VenueAnswer, VenueTrouble
 from bot.engine.venue import Venue
@@ -52,9 +53,11 @@ async def keep(
         public = Bybit(
             where.rest_url, where.ws_public_url, where.key, where.secret, clock=venue.clock
         )
+    seconds = config.venue.dcp_seconds
+    dcp = Dcp(venue, seconds, say) if seconds else None
     async with asyncio.TaskGroup() as streams:
         streams.create_task(public_stream(public, symbols, watch.marks, watch.post).run())
-        streams.create_task(private_stream(venue, symbols, watch.post).run())
+        streams.create_task(private_stream(venue, symbols, watch.post, dcp=dcp).run())
         streams.create_task(_relist(venue, symbols, watch.post))
 
 
@@ -87,10 +90,13 @@ async def _reach(
                 refused("; ".join(why_not))
                 return None
             found = await venue.instruments(config.settings.market.symbols)
+            warnings = await warnings_of(venue, config.venue)
         except BotError as error:
             say(f"the venue does not answer: {error}")
             await asyncio.sleep(AGAIN_SECONDS)
         else:
+            for warning in warnings:
+                say(warning)
             return found[: config.settings.market.symbols_max]
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.desk.story import tell
+from tests.desk.story import copied, told_in
 
 ROOT = Path(__file__).parents[2]
 ENV = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
@@ -46,10 +45,8 @@ class Bot:
 
 @pytest.fixture(scope="session")
 def told(tmp_path_factory):
-    path = tmp_path_factory.mktemp("told") / "state.db"
-    story = tell(path)
-    story.connection.close()
-    return path
+    """One told day for all tests of the folder."""
+    return told_in(tmp_path_factory.mktemp("told"))
 
 
 @pytest.fixture
@@ -61,8 +58,5 @@ def empty(tmp_path):
 @pytest.fixture
 def bot(told, tmp_path):
     """A folder with the told day, with a clear HALT mark; no bot runs."""
-    from bot.edge.files import Halt
-
-    shutil.copyfile(told, tmp_path / "state.db")
-    Halt(tmp_path / "HALT").create()
+    copied(told, tmp_path)
     return Bot(tmp_path)

@@ -7,7 +7,7 @@ from bot.core.events import Doubted, Recovered
 from bot.core.exposure import coming, gross_exposure, worth
 from bot.core.values import OrderStatus, Side, VenueOrder
 from bot.core.world import Position
-from tests.core.test_controls import an_order, asking, holding, with_orders
+from tests.core.worlds import an_order, asking, holding, with_orders
 from tests.given import BTC, ETH, D, a_world, but, entering, go, reported, started, tuned
 
 WORLD = a_world((BTC, ETH))

@@ -8,7 +8,7 @@ from bot.core.exposure import gross_exposure
 from bot.core.facts import OrderRefused
 from bot.core.foreign import FOREIGN_MAX
 from bot.core.values import OrderStatus, Side, VenueOrder
-from tests.core.test_controls import asking
+from tests.core.worlds import asking
 from tests.given import (
     BTC,
     ETH,

@@ -2,220 +2,137 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import shutil
 from pathlib import Path
 
-from bot.core.events import (
-    Accepted,
-    Backfilled,
-    CandleClosed,
-    Commanded,
-    Delivered,
-    Doubted,
-    Filled,
-    Measured,
-    OrderReported,
-    PositionReported,
-    Reconciled,
-    Recovered,
-    Started,
-    Ticked,
-    VenueConnected,
-)
-from bot.core.settings import Settings
-from bot.core.values import (
-    Candle,
-    Instrument,
-    OrderStatus,
-    VenueFill,
-    VenueOrder,
-    VenuePosition,
-)
-from bot.core.world import World
-from bot.engine.reactor import Reactor
+from bot.core.effects import Backfill, Leverage, Notify, Reconcile, Submit
+from bot.core.events import Accepted, CandleClosed, Delivered, Doubted, Filled, Ticked
+from bot.core.values import CashMove
+from bot.edge.files import Halt
 from bot.store import snapshots
-from bot.store.database import open_writer
-from bot.store.schema import migrate
-from bot.store.writer import Writer
+from tests.given import (
+    BTC,
+    MINUTE,
+    D,
+    a_candle,
+    a_fill,
+    commanded,
+    measured,
+    opening_events,
+    reconciled,
+    reported,
+    stop_seen,
+)
+from tests.store.kept import kept
 
-MINUTE = 60_000
 MIDNIGHT = 1_700_006_400_000  # 2023-11-15 00:00 UTC
 START = MIDNIGHT - 20 * MINUTE
-SYMBOL = "BTCUSDT"
-WON, LOST = Decimal(103), Decimal(98)
-
-
-class Script:
-    """An oracle that answers when the story wants a signal."""
-
-    def __init__(self):
-        self.signal = False
-
-    def ask(self, question, at, base=None):
-        if not self.signal:
-            return None, None
-        self.signal = False
-        return (
-            Measured(
-                at=at,
-                symbol=question.symbol,
-                open_time=question.candles[-1].open_time,
-                close=100.0,
-                ema_fast=101.0,
-                ema_slow=100.0,
-                adx=40.0,
-                atr=1.0,
-                cross_age=2,
-            ),
-            None,
-        )
-
-    def swap(self, states):
-        pass
+WON, LOST = D(3), D(-2)
+CARRIED_OUT = (Notify, Leverage, Reconcile, Backfill)
+"""Effects that arrive without a word of the story."""
 
 
 class Story:
     """Tells a bot's life event by event. ``say`` is the reactor's turn."""
 
     def __init__(self, path: Path):
-        self.connection = open_writer(path)
-        migrate(self.connection, 1)
-        self.oracle = Script()
-        self.reactor = Reactor(Writer(self.connection), World(), self.oracle, wall=lambda: MIDNIGHT)
-        self.at, self.fills, self.runs = START, 0, 0
+        self.reactor = kept(path, wall=lambda: MIDNIGHT)
+        self.connection = self.reactor.writer.connection
+        self.at, self.runs = START, 0
+
+    @property
+    def world(self):
+        return self.reactor.world
 
     def say(self, *events):
+        """Commit events; what they ask for in passing is carried out."""
         committed = self.reactor.turn(events)
         done = [
-            Delivered(at=events[-1].at, effect=d.id)
+            Delivered(at=self.world.at, effect=d.id)
             for d in committed.dispatches
-            if type(d.effect).__name__ in {"Notify", "Leverage", "Reconcile", "Backfill"}
+            if isinstance(d.effect, CARRIED_OUT)
         ]
         if done:
             self.reactor.turn(done)
         return committed
 
     def start(self):
-        at = self.at
+        """Come up as boot does: known to the file, connected, reconciled, with candles."""
         self.connection.execute("INSERT INTO meta VALUES('instance','abc123'),('epoch','1')")
-        self.say(
-            Started(
-                at=at, instance="abc123", epoch=1, build="b", config_hash="c", settings=Settings()
-            ),
-            Recovered(at=at, snapshot_seq=0, tail=0),
-        )
-        market = Instrument(
-            SYMBOL,
-            Decimal("0.01"),
-            Decimal("0.001"),
-            Decimal("0.001"),
-            Decimal(5),
-            Decimal("0.0006"),
-        )
-        self.say(VenueConnected(at=at, rate=1, instruments=(market,)))
-        for late in (1, 3):
-            self.say(
-                Reconciled(
-                    at=at + late,
-                    as_of=at + late,
-                    wallet=Decimal(100_000),
-                    positions=(),
-                    orders=(),
-                    fills=(),
-                )
-            )
-        old = tuple(self.candle(at - MINUTE * (1000 - i)) for i in range(1000))
-        self.say(Backfilled(at=at + 4, symbol=SYMBOL, candles=old, source="bybit"))
-        self.say(Ticked(at=at + 1000, marks={SYMBOL: 100.0}))
+        for event in opening_events(at=self.at):
+            self.say(event)
 
-    @staticmethod
-    def candle(open_time):
-        return Candle(open_time, 100.0, 100.5, 99.5, 100.0, 1.0)
-
-    def minute(self, *, signal=False):
-        """Let a minute pass; return the entry that its close caused, if any."""
+    def minute(self, up=None, mark=100.0):
+        """Let a minute pass; if its candle is a signal up or down, return the entry it caused."""
         opened, self.at = self.at, self.at + MINUTE
         for second in (20, 40, 59):
-            self.say(Ticked(at=opened + second * 1000, marks={SYMBOL: 100.0}))
-        self.oracle.signal = signal
-        committed = self.say(
-            CandleClosed(
-                at=self.at + 100, symbol=SYMBOL, candle=self.candle(opened), source="bybit"
-            )
-        )
-        submits = [d for d in committed.dispatches if type(d.effect).__name__ == "Submit"]
-        return submits[0] if submits else None
+            self.say(Ticked(at=opened + second * 1000, marks={BTC: mark}))
+        closed = CandleClosed(at=self.at + 100, symbol=BTC, candle=a_candle(opened), source="bybit")
+        self.say(closed)
+        if up is None:
+            return None
+        committed = self.say(measured(self.world, up=up, open_time=opened))
+        return next((d for d in committed.dispatches if isinstance(d.effect, Submit)), None)
 
-    def fill(self, order, side, qty, price, by=""):
-        self.fills += 1
-        return Filled(
-            at=self.at + 300,
-            fill=VenueFill(
-                f"f{self.fills}", order, SYMBOL, side, qty, price, Decimal("1.0"), self.at + 300, by
-            ),
-        )
-
-    def enter(self):
-        """Open a position at 100 whose stop the venue holds; return its submit."""
-        submit = self.minute(signal=True)
-        assert submit is not None, "the story expects an entry here"
-        s, at = submit.effect, self.at + 300
+    def enter(self, up=True):
+        """Open a position at 100 whose stop the venue holds; return its order."""
+        sent = self.minute(up)
+        assert sent is not None, "the story expects an entry here"
+        order, at = sent.effect, self.world.at
         self.say(
-            Delivered(at=at, effect=submit.id), Accepted(at=at, order=s.order, venue_id=s.order)
+            Delivered(at=at, effect=sent.id), Accepted(at=at, order=order.order, venue_id="v1")
         )
-        self.say(
-            self.fill(s.order, s.side, s.qty, Decimal(100)),
-            OrderReported(
-                at=at,
-                row=VenueOrder(s.order, "v", SYMBOL, s.side, s.qty, s.qty, OrderStatus.FILLED),
-            ),
-            PositionReported(
-                at=at, position=VenuePosition(SYMBOL, s.qty, Decimal(100), s.stop, s.take)
-            ),
-        )
-        return s
+        self.fill(order.side, order.qty, 100, order=order.order)
+        self.say(reported(self.world, order.order), stop_seen(self.world))
+        return order
 
-    def trade(self, price):
-        """Make one round trip that ends at a price."""
-        s = self.enter()
-        by = "TakeProfit" if price == WON else "StopLoss"
-        self.say(self.fill("", s.side.opposite, s.qty, price, by))
+    def fill(self, side, qty, price, **more):
+        """Report an execution that cost a fee of 1."""
+        found = a_fill(BTC, side, qty, price, fee=D(1), at=self.world.at, **more)
+        self.say(Filled(at=self.world.at, fill=found))
 
-    def command(self, verb, operator, reason, identity="kernel", **args):
+    def trade(self, points, up):
+        """Make one round trip that ends so many points further, at its stop or target."""
+        order = self.enter(up)
+        by = "TakeProfit" if points == WON else "StopLoss"
+        self.fill(order.side.opposite, order.qty, 100 + order.side.sign * points, by=by)
+
+    def command(self, verb, operator, reason, **more):
+        """Let an operator ask for something."""
         self.runs += 1
-        self.say(
-            Commanded(
-                at=self.at + 500,
-                id=f"r{self.runs}",
-                verb=verb,
-                args=args,
-                operator=operator,
-                identity=identity,
-                reason=reason,
-                expires_at=0,
-            )
-        )
+        given = {"id": f"r{self.runs}", "operator": operator, "reason": reason}
+        self.say(commanded(self.world, verb, **given, **more))
+
+    def read(self, depth, wallet, *moves):
+        """Let the venue say what its wallet holds, and what cash moved without an execution."""
+        self.say(reconciled(self.world, wallet, depth=depth, moves=moves))
+
+    def funding(self, change):
+        """Let cash move that the next light reading misses and the full one explains."""
+        wallet = self.world.account.cash + change
+        self.read("light", wallet)
+        self.read("full", wallet, CashMove("m1", "SETTLEMENT", BTC, change, self.world.at))
 
     def doubt(self):
         """Send an entry whose outcome nobody knows; return its id."""
-        submit = self.minute(signal=True)
-        order = submit.effect.order
-        self.say(Doubted(at=self.at + 300, order=order, reason="no answer within 5 s"))
+        order = self.minute(up=True).effect.order
+        self.say(Doubted(at=self.world.at, order=order, reason="no answer within 5 s"))
         return order
 
     def snapshot(self):
-        snapshots.save(self.reactor.writer, self.reactor.world, MIDNIGHT, "b")
+        snapshots.save(self.reactor.writer, self.world, MIDNIGHT, "b")
 
 
 def tell(path: Path) -> Story:
-    """Write the day: six trades, a reduced guard, a hold, a kill and its re-arm, midnight."""
+    """Write the day: six trades, a reduced guard, funding, a hold, a kill, its re-arm, midnight."""
     story = Story(path)
     story.start()
-    for price in (WON, WON, LOST, LOST, LOST, LOST):
-        story.trade(price)
+    for number, points in enumerate((WON, WON, LOST, LOST, LOST, LOST)):
+        story.trade(points, up=number % 2 == 0)  # one side alone would be held as re-entries
     story.minute()
+    story.funding(D("-1.25"))
     story.command("hold", "ana", "news at noon")
-    story.minute(signal=True)
+    story.minute(up=True, mark=104.0)
     story.command("release", "ana", "news is over")
     story.command("kill", "ben", "drill \x1b[31m[bold]")
     story.minute()
@@ -226,3 +143,17 @@ def tell(path: Path) -> Story:
     story.enter()
     story.snapshot()
     return story
+
+
+def told_in(folder: Path) -> Path:
+    """Tell the day in a folder and close it cleanly; tests that change anything copy it."""
+    path = folder / "state.db"
+    tell(path).connection.close()
+    return path
+
+
+def copied(told: Path, folder: Path) -> Path:
+    """Copy a told day, with a clear HALT mark beside it."""
+    shutil.copyfile(told, folder / "state.db")
+    Halt(folder / "HALT").create()
+    return folder / "state.db"

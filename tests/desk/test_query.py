@@ -158,8 +158,45 @@ def test_every_operator_action_with_name_and_reason(state):
 def test_the_equity_curve_by_day(state):
     found = query.run(state, ANSWERS[2].sql, HERE)
     days = [(row[0], float(row[1]), float(row[4])) for row in found.rows]
-    assert days == [("2023-11-14", 100_000, 99_947.953), ("2023-11-15", 99_947.953, 99_947.953)]
+    assert days == [("2023-11-14", 100_000, 99_946.703), ("2023-11-15", 99_946.703, 99_946.703)]
     assert float(found.rows[0][3]) == 100_116.033
+
+
+def told_of(state, columns, view):
+    """Return some columns of a view, oldest row first."""
+    return query.run(state, f"SELECT {columns} FROM {view} ORDER BY seq", HERE).rows
+
+
+def test_every_control_that_refused_a_signal_has_its_row(state):
+    assert told_of(state, "at, symbol, side, control, reason", "why_no_trade") == (
+        ("2023-11-14 23:48:00", "BTCUSDT", "Buy", "permission",
+         "hold account is HELD: ana: news at noon"),
+        ("2023-11-14 23:48:00", "BTCUSDT", "Buy", "price drift",
+         "the mark 104 is 4.00% from the last close 100, limit 3.00%"),
+    )  # fmt: skip
+
+
+def test_why_was_nothing_traded_in_the_last_day_most_frequent_first(state):
+    rows = query.run(state, ANSWERS[3].sql, HERE).rows
+    assert [(row[1], row[3]) for row in rows] == [("permission", 1), ("price drift", 1)]
+
+
+def test_what_cash_came_or_went_without_an_execution(state):
+    assert told_of(state, "at, kind, symbol, change", "cash_moves") == (
+        ("2023-11-14 23:47:00", "SETTLEMENT", "BTCUSDT", "-1.25"),
+    )
+
+
+def test_every_comparison_with_the_venue_has_its_row_and_its_verdict(state):
+    found = told_of(
+        state, "at, depth, wallet, cash, positions, fills, moves, verdict", "reconciliations"
+    )
+    assert found == (
+        ("2023-11-14 23:40:00", "light", "100000", "100000", 0, 0, 0, "equal"),
+        ("2023-11-14 23:47:00", "light", "99946.703", "99947.953", 0, 0, 0,
+         "wallet 99946.703, ledger 99947.953 (-1.250)"),
+        ("2023-11-14 23:47:00", "full", "99946.703", "99946.703", 0, 0, 1, "equal"),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.question[:30])

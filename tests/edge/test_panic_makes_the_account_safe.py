@@ -16,7 +16,15 @@ from bot.core.values import Side
 from bot.edge.files import Halt
 from bot.edge.venues.send import send_order
 from bot.panic import panic
-from tests.edge.worlds import entry, spawn_exchange, stop_exchange, venue_at
+from tests.edge.worlds import (
+    FALLS,
+    RISES,
+    conditional,
+    entry,
+    spawn_exchange,
+    stop_exchange,
+    venue_at,
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +75,34 @@ async def test_entries_are_cancelled_and_naked_positions_get_a_stop(exchange, ha
     assert halt.is_set() == ("anna", "drill")
     assert log.read_text().splitlines() == lines
     assert ("verify stops", "failed") in outcomes(lines), "the 502 is written down"
+
+
+async def test_entries_that_wait_for_a_trigger_go_one_by_one_and_what_protects_stays(
+    exchange, halt, tmp_path
+):
+    async with exchange.venue() as venue:
+        (eth,) = await venue.instruments(["ETHUSDT"])
+        mark = await venue.mark("ETHUSDT")
+        low, high = eth.round_price(mark * 0.8), eth.round_price(mark * 1.2)
+        await send_order(venue, entry("0.5", "ETHUSDT", stop=low, take=high))
+        await resting(venue)
+        wait = ("ETHUSDT", high, RISES), ("ETHUSDT", low, FALLS), ("ETHUSDT", high, RISES)
+        waiting = [await conditional(venue, *each) for each in wait]
+        guard = await conditional(
+            venue, "ETHUSDT", low, FALLS, side="Sell", qty="0.5", reduceOnly=True
+        )
+        exchange.fault("ret_code", match="/v5/order/cancel", code=10016)
+        lines = await panic(venue, halt, tmp_path / "p", False, "anna", "drill", None)
+        assert outcomes(lines)[-1] == ("end", "done"), lines
+        done = next(line for line in map(json.loads, lines) if "cancelled" in line["detail"])
+        assert done["detail"] == f"{len(waiting) + 1} cancelled, none open"
+        assert await venue.open_orders() == ()
+        query = {"category": "linear", "symbol": "ETHUSDT", "orderFilter": "StopOrder"}
+        reply = await venue.rest.get("/v5/order/realtime", query)
+        assert guard.encode() in bytes(reply.result), "it can only reduce"
+        (position,) = [p for p in await venue.positions() if p.symbol == "ETHUSDT"]
+        assert (position.stop, position.take) == (low, high)
+        await venue.cancel("", "ETHUSDT", guard)
 
 
 async def test_everything_is_closed_if_asked(exchange, halt, tmp_path):

@@ -15,12 +15,17 @@ import urllib.request
 from collections.abc import Callable
 from decimal import Decimal
 
+import msgspec
+
 from bot.core.effects import Submit
 from bot.core.values import Side
 from bot.edge.clock import MarketClock
+from bot.edge.venues.budget import Priority
 from bot.edge.venues.bybit import Bybit
+from bot.edge.venues.wire import OrderIds
 
 _ids = itertools.count(1)
+RISES, FALLS = 1, 2  # what a trigger price waits for
 
 
 class Exchange:
@@ -133,3 +138,12 @@ def order_id() -> str:
 def entry(qty="0.01", symbol="BTCUSDT", side=Side.BUY, **fields) -> Submit:
     fields = {"order": order_id(), "reduce_only": False} | fields
     return Submit(symbol=symbol, side=side, qty=Decimal(qty), **fields)
+
+
+async def conditional(venue, symbol: str, price: Decimal, direction: int, **fields) -> str:
+    """Have an order of somebody else wait for a trigger; return the id that the venue gave it."""
+    body = {"category": "linear", "symbol": symbol, "side": "Buy", "orderType": "Market"}
+    body |= {"qty": "0.1", "triggerPrice": f"{price:f}", "triggerDirection": direction} | fields
+    reply = await venue.rest.post("/v5/order/create", body, Priority.ENTRY)
+    assert reply.kind == "ACK", reply
+    return msgspec.json.decode(reply.result, type=OrderIds).order_id

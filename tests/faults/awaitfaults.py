@@ -71,7 +71,7 @@ FAULTS: dict[str, tuple[Body, ...]] = {
 """By name; "" is a death without a fault."""
 
 STRIKES_ALL = frozenset({"maintenance", "wrong clock", "all streams cut"})
-"""With these no boot would come that far, or there is nothing yet to strike."""
+"""With these nothing is begun any more: they come when an order is there already."""
 
 
 def path_of(operation: str, way: Way) -> str:
@@ -81,9 +81,15 @@ def path_of(operation: str, way: Way) -> str:
     return FIND if goes_through(way, "find") else PATHS[operation]
 
 
-def bears_boot(fault: str, operation: str, way: Way) -> bool:
-    """Tell whether a bot can boot while a fault is armed: one that strikes this operation only."""
-    return fault not in STRIKES_ALL and path_of(operation, way) == PATHS[operation]
+def when(fault: str, operation: str, way: Way) -> str:
+    """Return when a fault is armed: before the ``boot``, once it is ``running``, or with an ``order``.
+
+    A boot comes through what strikes the streams, or the answers to this operation only.
+    """
+    if fault in STRIKES_ALL:
+        return "order"
+    bears = not answers(fault) or path_of(operation, way) == PATHS[operation]
+    return "boot" if bears else "running"
 
 
 def answers(fault: str) -> bool:

@@ -53,7 +53,9 @@ RESTING: Config = {
     "shutdown": {"drain_real_seconds": 15},
 }
 FLAGS = ("--liquidity", "400", "--symbols", "10")
-RELEASE_EVERY, HOLD_EVERY = 5, 13
+RELEASE_EVERY, ORDER_EVERY = 5, 13
+ORDERS = {"place": "flatten", "cancel": "hold"}
+"""What the operator orders now and then, so that there are many exits and many cancels."""
 STRIKE_SECONDS = 0.2
 LIVE = "('INTENDED', 'SENT', 'UNKNOWN', 'OPEN', 'PARTIAL')"
 
@@ -98,6 +100,8 @@ class Campaign:
         self.counters, self.found = Counters(), Counter[str]()
         self.problems: list[str] = []
         self.struck: list[dict[str, Any]] = []
+        self.fault: list[dict[str, Any]] = []
+        self.when, self.rests = "", False
         self.fleeing: dict[str, tuple[float, float]] = {}
         self.read = 0
 
@@ -136,19 +140,17 @@ class Campaign:
     def kill(self, target: Target) -> None:
         """Let one child kill itself; it counts if its fault struck before."""
         way, seed = target.steps, self.random.randrange(1 << 30)
-        fault = awaitfaults.bodies(
+        self.fault = awaitfaults.bodies(
             target.fault, target.operation, way, speed=self.job.speed, seed=seed
         )
-        arm = [*fault, *awaitfaults.provoking(target.operation, way, seed + 9)]
-        early = awaitfaults.bears_boot(target.fault, target.operation, way)
-        self.flag[0] = 0
-        if early:
-            self.arm(arm)
-            self.flag[0] = awaitfaults.answers(target.fault) or not fault
+        self.when = awaitfaults.when(target.fault, target.operation, way)
+        self.flag[0] = self.rests = False
+        self.arm("boot", target)
         child = self.child(self.suicide(target))
         alive = child.until_running()
-        if not early:
-            self.arm(arm)
+        for body in awaitfaults.provoking(target.operation, way, seed + 9):
+            self.place.control("fault", **body)
+        self.arm("running", target)
         reached = not alive or self.live(child, target)
         status = child.wait() if reached else child.end()
         self.keep(child)
@@ -164,10 +166,17 @@ class Campaign:
             self.struck.append(dataclasses.asdict(target))
         time.sleep(self.job.pause)
 
+    def arm(self, now: str, target: Target) -> None:
+        """Arm the fault if its time is now; what strikes the answer itself may be met at once."""
+        if now == self.when:
+            self.when = ""
+            for body in self.fault:
+                self.place.control("fault", **body)
+            self.flag[0] = not self.fault or awaitfaults.answers(target.fault)
+
     def child(self, inside: Callable[[], None] = lambda: None, **more: Any) -> Child:
         """Fork a service."""
         self.read = 0
-        more.setdefault("seconds", 60.0)
         config = more.pop("config", self.place.file)
         mutation = self.job.mutation
         return Child(self.place, config, self.counters, mutation=mutation, inside=inside, **more)
@@ -198,11 +207,6 @@ class Campaign:
 
         return arrange
 
-    def arm(self, faults: list[dict[str, Any]]) -> None:
-        """Arm faults."""
-        for body in faults:
-            self.place.control("fault", **body)
-
     def has_struck(self, fault: str, seconds: float) -> bool:
         """Tell whether what was armed under a name strikes within a time; no fault always has."""
         kinds = {body["kind"] for body in awaitfaults.FAULTS[fault]}
@@ -223,17 +227,16 @@ class Campaign:
         """
         deadline = time.monotonic() + REACH_SECONDS
         for step in itertools.count():
-            self.flag[0] = (
-                self.flag[0]
-                or awaitfaults.answers(target.fault)
-                or self.has_struck(target.fault, 0)
-            )
+            if self.rests:
+                self.arm("order", target)
+            armed = not self.when
+            self.flag[0] = self.flag[0] or (armed and self.has_struck(target.fault, 0))
             if not child.pump(FLEE_EVERY_SECONDS):
                 return True
             if time.monotonic() > deadline:
                 return False
-            if target.operation == "cancel" and step % HOLD_EVERY == HOLD_EVERY - 1:
-                self.place.ask("hold")
+            if step % ORDER_EVERY == ORDER_EVERY - 1 and target.operation in ORDERS:
+                self.place.ask(ORDERS[target.operation])
             elif step % RELEASE_EVERY == 0:
                 self.release()
             self.flee(child)
@@ -249,6 +252,7 @@ class Campaign:
                 continue
             line = json.loads(raw)
             self.fleeing.pop(line["key"], None)
+            self.rests = self.rests or line["dest"] in ("OPENING", "OPEN")
             if line["dest"] == "OPENING" and self.random.random() > STAY:
                 sign = 1 if "cross up" in line["reason"] else -1
                 self.fleeing[line["key"]] = (sign, now + FLEE_FOR_SECONDS)

@@ -15,7 +15,7 @@ from bot.engine.reactor import Point
 
 LOTS = {"BTCUSDT": "0.01", "ETHUSDT": "0.2", "SOLUSDT": "5"}
 SYMBOLS = tuple(LOTS)
-QUIET_SECONDS_MIN, QUIET_SECONDS_MAX = 4.0, 40.0
+QUIET_SECONDS_MAX, CALM_SECONDS = 40.0, 4.0
 
 Json = dict[str, Any]
 
@@ -231,9 +231,8 @@ async def quiet(stage: Stage) -> None:
     await stage.control("clear")
     await stage.ask("hold")
     since = (await stage.control("state"))["market_ms"]
-    waited = 0.0
-    while waited < QUIET_SECONDS_MAX:
+    waited = calm = 0.0
+    while waited < QUIET_SECONDS_MAX and calm < CALM_SECONDS:
         await asyncio.sleep(1.0)
         waited += 1.0
-        if waited >= QUIET_SECONDS_MIN and await stage.settled(since):
-            return
+        calm = calm + 1.0 if await stage.settled(since) else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
@@ -114,6 +115,7 @@ class Scripted:
         self.bodies: list[bytes] = []
         self.status = "200 OK"
         self.headers = ""
+        self.seen: Callable[[], None] = lambda: None  # called before each answer
 
     def ok(self, path: str, **result) -> None:
         self.answers[path] = json.dumps({"retCode": 0, "retMsg": "OK", "result": result}).encode()
@@ -127,6 +129,7 @@ class Scripted:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 target = head.split()[1].partition("?")[0]
                 self.asked.append(target)
+                self.seen()
                 size = next(
                     (int(x.split(":")[1]) for x in head.lower().splitlines() if "length:" in x), 0
                 )

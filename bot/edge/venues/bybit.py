@@ -22,9 +22,9 @@ from bot.edge.venues import wire
 from bot.edge.venues.asking import Asking, Doubt, Page, decoded
 from bot.edge.venues.budget import Priority, Row
 from bot.edge.venues.cache import Cache
-from bot.edge.venues.codes import BAD_PARAMETER, GONE, UNCHANGED
+from bot.edge.venues.codes import BAD_PARAMETER, GONE, UNCHANGED, Kind, is_known
 from bot.edge.venues.keys import KeyInfo, key_info
-from bot.edge.venues.rest import Declined, Rest
+from bot.edge.venues.rest import Busy, Declined, Rest
 from bot.edge.venues.trouble import Heard
 from bot.errors import Refused
 
@@ -90,9 +90,9 @@ class Bybit(Asking):
         """Return every request limit as it stands."""
         return self.rest.budget.state(monotonic_ns())
 
-    async def key_info(self) -> KeyInfo:
+    async def key_info(self, *, anew: bool = False) -> KeyInfo:
         """Return what the venue says of the key and its account, at most ten minutes old."""
-        found = self._key.get("")
+        found = None if anew else self._key.get("")
         if found is None:
             found = await key_info(self)
             self._key.put("", found)
@@ -210,11 +210,11 @@ class Bybit(Asking):
             return tuple(position for row in rows if (position := row.value()).qty)
 
     async def open_orders(self) -> tuple[VenueOrder, ...]:
-        """Return the open orders, without the stops and targets that the venue holds."""
+        """Return the open orders, conditional entries among them, without what protects."""
         query = {"category": self.category, "settleCoin": QUOTE, "openOnly": 0, "limit": 50}
         rows = await self.pages("/v5/order/realtime", query, wire.OrderRow)
         with Doubt("order/realtime"):
-            values = [row.value() for row in rows if not row.is_stop]
+            values = [row.value() for row in rows if not row.protects]
         return tuple(value for value in values if value.status in _OPEN)
 
     async def find(self, order: str, symbol: str) -> VenueOrder | None:
@@ -247,13 +247,14 @@ class Bybit(Asking):
 
     # -- changes -----------------------------------------------------------------------------------
 
-    async def cancel(self, order: str, symbol: str) -> None:
-        """Cancel an order; one that is gone already is fine."""
-        body = {"category": self.category, "symbol": symbol, "orderLinkId": order}
+    async def cancel(self, order: str, symbol: str, venue_id: str = "") -> None:
+        """Cancel an order, by the venue's id where it is given; one that is gone is fine."""
+        body = {"category": self.category, "symbol": symbol}
+        body |= {"orderId": venue_id} if venue_id else {"orderLinkId": order}
         await self.change("/v5/order/cancel", body, GONE, Priority.CANCEL)
 
     async def cancel_entries(self) -> None:
-        """Cancel all open orders but the stops and targets of positions."""
+        """Cancel all open orders but those that wait for a trigger: stops, targets, entries."""
         body = {"category": self.category, "settleCoin": QUOTE, "orderFilter": "Order"}
         await self.change("/v5/order/cancel-all", body, GONE, Priority.CANCEL)
 
@@ -302,6 +303,29 @@ class Bybit(Asking):
             body = {"category": self.category, "symbol": symbol, **sides}
             await self.change("/v5/position/set-leverage", body, UNCHANGED, Priority.ENTRY)
             self._leverages[symbol] = leverage
+
+    async def arm_dcp(self, seconds: int) -> None:
+        """Have orders cancelled once all private streams were away for 3 to 300 venue seconds.
+
+        It acts on an account that has a stream of ``dcp.TOPIC``. Raises Declined where the account
+        may not have it (only institutions may), under whatever code; Busy.
+        """
+        body = {"product": "DERIVATIVES", "timeWindow": seconds}
+        path = "/v5/order/disconnected-cancel-all"
+        reply = await self.rest.post(path, body, Priority.INQUIRE, optional=True)
+        if reply.kind is Kind.REJECTED or not is_known(reply.code):
+            raise Declined(f"{path}: {reply.reason}", reply.code)
+        if reply.kind is not Kind.ACK:
+            raise Busy(f"{path}: {reply.reason}", reply.retry_at)
+
+    async def dcp_seconds(self) -> int:
+        """Return the window that the venue says is armed, in its seconds; 0 for none."""
+        path = "/v5/account/query-dcp-info"
+        reply = await self.ask(path, {}, True, Priority.INQUIRE)
+        with Doubt(path):
+            rows = decoded(reply, wire.DcpRows).dcp_infos
+            armed = [row for row in rows if row.product == "DERIVATIVES" and row.dcp_status == "ON"]
+            return int(wire.number(armed[0].time_window, "timeWindow")) if armed else 0
 
 
 def _kline(raw: msgspec.Raw) -> Candle:

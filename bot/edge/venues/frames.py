@@ -230,10 +230,10 @@ class PrivateReader:
             self._post(event)
 
     def _event(self, row: _Row) -> Event | None:
-        """Return a row's event; None for the venue's own stop orders and for funding."""
+        """Return a row's event; None for orders that protect a position and for funding."""
         at = self._clock.now()
         if isinstance(row, wire.OrderRow):
-            return None if row.is_stop else OrderReported(at=at, row=row.value())
+            return None if row.protects else OrderReported(at=at, row=row.value())
         if isinstance(row, wire.FillRow):
             return Filled(at=at, fill=row.value()) if row.exec_type in wire.TRADES else None
         return PositionReported(at=at, position=row.value())

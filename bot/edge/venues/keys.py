@@ -123,10 +123,18 @@ async def why_not_trade(venue: Bybit, wanted: Wanted) -> list[str]:
     Asks the venue anew. Raises Busy if it does not answer.
     """
     try:
-        info = await key_info(venue)
+        info = await venue.key_info(anew=True)
     except Declined as error:
         return [f"venue key: expected one that the venue accepts, found: {error}"]
     return [
         *why_not_key(info, venue.category, venue.clock.venue_ms()),
         *why_not_account(info, wanted),
     ]
+
+
+async def warnings_of(venue: Bybit, wanted: Wanted) -> list[str]:
+    """Return the warnings about this key; none about the embedded exchange's, which buys nothing.
+
+    Raises Busy, Declined.
+    """
+    return [] if wanted.env == "embedded" else key_warnings(await venue.key_info())

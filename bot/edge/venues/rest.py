@@ -61,11 +61,12 @@ class _NotLeft(Exception):
 class _Flight:
     """One request on its way: whether its first byte left, and who may still forbid that."""
 
-    __slots__ = ("left", "signed", "why_not")
+    __slots__ = ("left", "optional", "signed", "why_not")
 
-    def __init__(self, why_not: WhyNot | None, *, signed: bool) -> None:
+    def __init__(self, why_not: WhyNot | None, *, signed: bool, optional: bool = False) -> None:
         self.left = False
         self.signed = signed
+        self.optional = optional
         self.why_not = why_not
 
 
@@ -143,11 +144,14 @@ class Rest:
         body: Mapping[str, Any],
         priority: Priority,
         why_not: WhyNot | None = None,
+        *,
+        optional: bool = False,
     ) -> Reply:
         """Send a request that changes something. Never raises for trouble of venue or network.
 
         ``why_not`` is asked right before the first byte is written, which may be long after the
-        call where the budget is short; its answer makes the reply NOT_SENT.
+        call where the budget is short; its answer makes the reply NOT_SENT. That what is
+        ``optional`` is refused is no trouble of the key: the listener does not hear of it.
         """
         request = Request(path, str(body.get("category", "")), priority)
         why = await self._why_late(request)
@@ -155,7 +159,8 @@ class Rest:
             return why
         payload = msgspec.json.encode(body)
         headers = self._headers(payload.decode())
-        reply, _ = await self._send(request, path, payload, headers, _Flight(why_not, signed=True))
+        flight = _Flight(why_not, signed=True, optional=optional)
+        reply, _ = await self._send(request, path, payload, headers, flight)
         return reply
 
     async def sample(self) -> Sample:
@@ -279,6 +284,8 @@ class Rest:
         trouble = trouble_of(response.status, reply.code if understood else 0)
         if not understood:
             trouble = trouble or Trouble.UNREACHABLE
+        if flight.optional and trouble in (None, Trouble.KEY):
+            return reply
         if trouble is None:
             self._throttled = 0
             self.budget.served()
@@ -320,10 +327,26 @@ class Rest:
             until = now_ns + int(pause * SECOND_NS)
             self.budget.shut(until, Priority.EXIT, "the venue throttles all requests")
             return pause
-        left = (int(reset) - self.clock.venue_ms()) / self.clock.real_ms(1)
+        left = self._seconds_until(int(reset), response.headers)
         wait = min(max(0.0, left), RESET_WAIT_REAL_SECONDS_MAX) + min(pause, JITTER_REAL_SECONDS)
         self.budget.refused(request, now_ns + int(wait * SECOND_NS))
         return wait
+
+    def _seconds_until(self, reset: int, headers: Mapping[str, str]) -> float:
+        """Return the real seconds until the venue's ``reset`` (ms), by its own time and rate.
+
+        Ours may be hours behind before the first answer was good.
+        """
+        stamp, rate = headers.get("Timenow", ""), headers.get("X-Market-Rate", "")
+        now = int(stamp) if _is_count(stamp) else self.clock.venue_ms()
+        try:
+            return (
+                (reset - now) / 1000 / _rate(rate)
+                if rate
+                else (reset - now) / self.clock.real_ms(1)
+            )
+        except ValueError:
+            return (reset - now) / self.clock.real_ms(1)
 
     async def _leaving(self, _session: object, context: Any, _params: object) -> None:
         """Called by aiohttp right before it writes: until then no byte can have left."""

@@ -18,6 +18,7 @@ from bot.edge.backoff import backoff
 from bot.edge.clock import monotonic_ns
 from bot.edge.venues import address
 from bot.edge.venues.bybit import Bybit
+from bot.edge.venues.dcp import TOPIC, Dcp
 from bot.edge.venues.frames import Marks, Post, PrivateReader, PublicReader, head_of
 from bot.edge.venues.trouble import Trouble
 
@@ -65,6 +66,7 @@ class Stream:
         venue: Bybit,
         post: Post,
         timing: Timing,
+        dcp: Dcp | None = None,
     ) -> None:
         self.name = name
         self.connects = 0
@@ -74,6 +76,7 @@ class Stream:
         self._venue = venue
         self._post = post
         self._timing = timing
+        self._dcp = dcp
         self._outage_told = False
 
     async def run(self) -> None:
@@ -138,11 +141,15 @@ class Stream:
             self.connects += 1
             self._outage_told = False
             self._post(StreamUp(at=self._venue.clock.now(), stream=self.name))
-            pinger = asyncio.create_task(self._pinging(socket))
+            beside = [asyncio.create_task(self._pinging(socket))]
+            if self._dcp is not None:  # asked for by itself: one bad topic refuses a whole request
+                await socket.send(_request("subscribe", [TOPIC]), text=True)
+                beside.append(asyncio.create_task(self._dcp.arm()))
             try:
                 await self._listen(socket)
             finally:
-                pinger.cancel()
+                for task in beside:
+                    task.cancel()
 
     async def _log_in(self, socket: ClientConnection) -> None:
         if isinstance(self._reader, PublicReader):
@@ -190,6 +197,8 @@ class Stream:
                     silence.reschedule(now() + stale)
                 if head is not None and is_data:
                     self._reader.read(head)
+                elif head is not None and head.success is False and self._dcp is not None:
+                    self._dcp.refused(self._venue.rest.clean(head.ret_msg))
 
     async def _pinging(self, socket: ClientConnection) -> None:
         """Send the venue's own ping; a connection that is gone is the listener's to notice."""
@@ -224,9 +233,17 @@ def public_stream(
 
 
 def private_stream(
-    venue: Bybit, symbols: Iterable[str], post: Post, timing: Timing = PRIVATE_TIMING
+    venue: Bybit,
+    symbols: Iterable[str],
+    post: Post,
+    timing: Timing = PRIVATE_TIMING,
+    *,
+    dcp: Dcp | None = None,
 ) -> Stream:
-    """Return the stream of the account's orders, executions, and positions."""
+    """Return the stream of the account's orders, executions, and positions.
+
+    While it is up it keeps ``dcp`` armed, if there is one.
+    """
     reader = PrivateReader(symbols, venue.category, venue.clock, post)
     path = "/v5/private"
-    return Stream("private", path, PRIVATE_TOPICS, reader, venue, post, timing)
+    return Stream("private", path, PRIVATE_TOPICS, reader, venue, post, timing, dcp)

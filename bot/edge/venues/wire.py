@@ -92,10 +92,17 @@ class OrderRow(Struct, rename="camel"):
     category: str = ""
     order_type: str = ""
     price: str = ""
+    reduce_only: bool = False
+    close_on_trigger: bool = False
 
     @property
-    def is_stop(self) -> bool:
-        """A stop or target that the venue holds."""
+    def protects(self) -> bool:
+        """A stop, target, or trailing stop, or another that can only reduce once triggered.
+
+        A conditional order ("Stop") without these flags waits to open something: an entry.
+        """
+        if self.stop_order_type == "Stop":
+            return self.reduce_only or self.close_on_trigger
         return self.stop_order_type not in ("", "UNKNOWN")
 
     def value(self) -> VenueOrder:
@@ -274,3 +281,17 @@ class OrderIds(Struct, rename="camel"):
 
     order_id: str
     order_link_id: str = ""
+
+
+class DcpRow(Struct, rename="camel"):
+    """The disconnect protection of a product."""
+
+    product: str
+    dcp_status: str = ""
+    time_window: str = "0"
+
+
+class DcpRows(Struct, rename="camel"):
+    """The products that have it."""
+
+    dcp_infos: list[DcpRow] = []
