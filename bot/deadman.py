@@ -248,13 +248,13 @@ class DeadMan:
             entries, positions = await venue.open_orders(), await venue.positions()
             doubts = await self._doubts(venue)
         except BotError as error:
-            return f"The venue does not tell what is open: {error}"
+            return f"The venue does not tell what is open: {error}."
         finally:
             await venue.close()
         naked = sum(1 for position in positions if position.stop is None)
         without = f", {naked} of them without a stop" if naked else ""
         said = f"Open at the venue: {len(entries)} orders, {len(positions)} positions{without}"
-        return f"{said}. {doubts}" if doubts else said
+        return f"{said}. {doubts}." if doubts else f"{said}."
 
     async def _doubts(self, venue: Bybit) -> str:
         """Say what speaks against its own key; it is used all the same: it may yet do something."""

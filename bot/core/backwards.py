@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from bot.core import runs
 from bot.core.effects import AnyEffect, Inquire
 from bot.core.machine import Instance
+from bot.core.world import DAY_MS
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn
@@ -37,13 +38,14 @@ def go_back(turn: Turn, at: int) -> None:
     The day is kept, so that going back over midnight does not forgive a daily loss.
     """
     world = turn.world
+    account = _capped(world.account, at // DAY_MS, "compared_day")
     turn.set(
         at=at,
         private_up_at=min(world.private_up_at, at),
         breaker_until=min(world.breaker_until, at),
         intents=tuple(_capped(i, at, "at") for i in world.intents),
         messages=replace(world.messages, recent=tuple(min(t, at) for t in world.messages.recent)),
-        account=_capped(world.account, at - 1, *ACCOUNT_TIMES),
+        account=_capped(account, at - 1, *ACCOUNT_TIMES),
         runs={
             k: replace(r, deadline=min(r.deadline, at + runs.grace_ms(world, r.verb)))
             for k, r in world.runs.items()

@@ -30,7 +30,9 @@ LARGEST = Decimal("1e15")
 
 
 class Asked(Struct, frozen=True):
-    """An order, or the price it is to move to, as it would be sent; ``order`` is its id once decided.
+    """An order, or the price it is to move to, as it would be sent.
+
+    ``order`` is its id once decided; ``counted`` once it is among the messages.
 
     Quantity in base units; ``price`` is its limit in quote units, None at market.
     """
@@ -41,6 +43,7 @@ class Asked(Struct, frozen=True):
     price: Decimal | None
     reduce_only: bool
     order: str = ""
+    counted: bool = False
 
 
 class Denial(Struct, frozen=True):
@@ -157,7 +160,7 @@ def volume(world: World, asked: Asked) -> str | None:
 
 def messages(world: World, asked: Asked) -> str | None:
     """The rate of orders, amendments, and cancels."""
-    limits, sent, more = world.settings.controls, world.messages, 0 if asked.order else 1
+    limits, sent, more = world.settings.controls, world.messages, 0 if asked.counted else 1
     second, minute = world.at - world.real_ms(1), world.at - world.real_ms(60)
     spans = (
         ("second", sum(1 for at in sent.recent if at > second), limits.messages_second_max),
@@ -231,16 +234,10 @@ def position(world: World, asked: Asked) -> str | None:
     """What one symbol may come to, everything on its way counted at its worst."""
     most = world.account.equity * Decimal(str(world.settings.risk.size_max))
     held = world.positions.get(asked.symbol)
-    qty = abs(held.qty) if held else ZERO
-    qty += sum(
-        (
-            coming(o)
-            for o in world.orders.values()
-            if o.symbol == asked.symbol and o.order != asked.order
-        ),
-        ZERO,
-    )
-    total = worth(world, asked.symbol, qty + asked.qty, asked.price)
+    total = worth(world, asked.symbol, (abs(held.qty) if held else ZERO) + asked.qty, asked.price)
+    for o in world.orders.values():
+        if o.symbol == asked.symbol and o.order != asked.order:
+            total += worth(world, o.symbol, coming(o), o.price)
     return None if total <= most else f"{asked.symbol} would come to {total:.2f}, limit {most:.2f}"
 
 

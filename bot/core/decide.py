@@ -122,6 +122,7 @@ def reconciled(turn: Turn, event: events.Reconciled) -> None:
     orders.all_booked(turn, event.as_of)
     foreign.seen(turn, event)
     if not reconciliation.compare(turn, event):
+        protection.reconciled(turn, event)  # a stop that is gone does not wait for the ledger
         return
     positions.adopt(turn, event)
     protection.reconciled(turn, event)

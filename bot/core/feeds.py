@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from math import inf
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -188,7 +189,9 @@ def listed(turn: Turn, event: Listed) -> None:
 
 def tick(turn: Turn, event: Ticked) -> None:
     """Take the quotes in, and see which feeds are silent, late, or well again."""
-    known = {s: price for s, price in event.marks.items() if s in turn.world.feeds and price > 0}
+    known = {
+        s: price for s, price in event.marks.items() if s in turn.world.feeds and 0 < price < inf
+    }
     if known:
         now = turn.world.at
         feeds = dict(turn.world.feeds)

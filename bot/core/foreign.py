@@ -24,7 +24,7 @@ FOREIGN_MAX = 500
 
 
 class ExternalState(StrEnum):
-    """Whether an order that is not ours is still there."""
+    """Whether a symbol has open orders that are not ours."""
 
     EXTERNAL = "EXTERNAL"
     GONE = "GONE"
@@ -33,45 +33,61 @@ class ExternalState(StrEnum):
 EXTERNAL, GONE = ExternalState
 
 
+def of(world: World, symbol: str) -> list[VenueOrder]:
+    """Return the open orders of a symbol that are not ours."""
+    return [row for row in world.foreign.values() if row.symbol == symbol]
+
+
 def found(world: World, event: Reconciled, key: str) -> str | None:
-    """The venue has an open order that is not ours."""
-    row = world.foreign.get(key)
-    if row is None:
+    """The venue has open orders that are not ours."""
+    rows = of(world, key)
+    if not rows:
         return None
-    return f"{row.side} {row.qty:f} {row.symbol}, id {row.order or 'none'}, {row.filled:f} filled"
+    named = "; ".join(f"{row.side} {row.qty:f}, id {row.order or row.venue_id}" for row in rows[:5])
+    return f"{len(rows)} that are not ours: {named}"
+
+
+def other(world: World, event: Reconciled, key: str) -> str | None:
+    """There are more or fewer of them."""
+    why, instance = found(world, event, key), world.instance_of("external", key)
+    same = instance is not None and instance.reason.startswith(f"{len(of(world, key))} ")
+    return None if same else why
 
 
 def left(world: World, event: Reconciled, key: str) -> str | None:
-    """The venue no longer has it."""
-    return None if key in world.foreign else "no longer open at the venue"
+    """The venue no longer has any."""
+    return None if of(world, key) else "none open any more"
 
 
 def ask(world: World, event: Reconciled, key: str) -> Iterator[Effect]:
-    """Ask people whose order that is."""
-    text = f"an order that is not ours is open: {found(world, event, key)}; entries in it wait"
+    """Ask people whose orders those are."""
+    text = (
+        f"{key}: open orders, {found(world, event, key)}; entries in {key} wait until they are gone"
+    )
     yield Notify(severity="warning", text=text)
 
 
 # fmt: off
 FOREIGN = Table("external", ExternalState, (
-    #   from      on          when   to
-    Row(BORN,     Reconciled, found, EXTERNAL, (ask,)),
-    Row(EXTERNAL, Reconciled, left,  GONE),
-    Row(GONE,     Reconciled, found, EXTERNAL, (ask,)),
-), key="the venue's order id")
+    #   from          on          when   to
+    Row((BORN, GONE), Reconciled, found, EXTERNAL, (ask,)),
+    Row(EXTERNAL,     Reconciled, other, EXTERNAL, (ask,)),
+    Row(EXTERNAL,     Reconciled, left,  GONE),
+), key="symbol")
 # fmt: on
 
 
 def seen(turn: Turn, event: Reconciled) -> None:
     """Take in which open orders are not ours."""
     mine = f"{turn.world.instance}-"
-    rows = event.foreign[:FOREIGN_MAX]
-    turn.set(foreign={row.venue_id: row for row in rows if not row.order.startswith(mine)})
-    for row in rows:
+    strange = [row for row in event.foreign if not row.order.startswith(mine)][:FOREIGN_MAX]
+    turn.set(foreign={row.venue_id: row for row in strange})
+    for row in event.foreign:
         if row.order.startswith(mine):
             _let_go(turn, row)
-    for key in dict.fromkeys((*turn.world.foreign, *turn.world.machines.get("external", {}))):
-        turn.fire(FOREIGN, event, key)
+    symbols = {row.symbol for row in strange} | set(turn.world.machines.get("external", {}))
+    for symbol in sorted(symbols):
+        turn.fire(FOREIGN, event, symbol)
 
 
 def _let_go(turn: Turn, row: VenueOrder) -> None:

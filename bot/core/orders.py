@@ -56,7 +56,7 @@ class OrderState(StrEnum):
 INTENDED, SENT, UNKNOWN, OPEN, PARTIAL, FILLED, CANCELED, REJECTED, EXPIRED, LOST = OrderState
 LIVE = (INTENDED, SENT, UNKNOWN, OPEN, PARTIAL)
 INTENTS_KEPT_MS = 3_600_000
-INTENTS_REMEMBERED = 500
+INTENTS_REMEMBERED = 2_000
 
 
 def intended(world: World, event: Intended, key: str) -> str:
@@ -217,6 +217,9 @@ def news(
 def booked(turn: Turn, key: str, qty: Decimal) -> None:
     """Count an execution towards its order; one that ended and is all booked is forgotten."""
     order = turn.world.orders.get(key)
+    if order is None and key.startswith(f"{turn.world.instance}-"):
+        late = f"{key}: {qty:f} filled after it was taken for ended"
+        turn.fire(HOLD, Limited(at=turn.world.at, control="ledger", reason=late))
     if order is not None:
         if not order.booked and order.entry:
             turn.set(

@@ -25,9 +25,10 @@ from bot.core.world import ACCOUNT, DAY_MS
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn
-    from bot.core.world import World
+    from bot.core.world import Account, World
 
 CENT = Decimal("0.01")
+TRANSFER = "TRANSFER"  # the venue's words TRANSFER_IN and TRANSFER_OUT
 MOVES_KEPT_MS = 2 * LOOK_BACK_MS["day"]
 """Longer than any reading looks back; what is older is never booked again."""
 
@@ -97,10 +98,18 @@ def book(turn: Turn, move: CashMove) -> None:
     oldest = max(world.account.began_at, world.account.fills_since - MOVES_KEPT_MS)
     if move.move in world.moves or move.at < oldest:
         return
-    cash = world.account.cash + move.change
+    account = replace(world.account, cash=world.account.cash + move.change)
+    if move.kind.startswith(TRANSFER) and account.peak:
+        account = shifted(account, move.change)
     kept = {key: at for key, at in world.moves.items() if at >= oldest}
-    turn.set(account=replace(world.account, cash=cash), moves={**kept, move.move: move.at})
+    turn.set(account=account, moves={**kept, move.move: move.at})
     turn.note(CashMoved(move))
+
+
+def shifted(account: Account, change: Decimal) -> Account:
+    """Return the account with every baseline moved: what people bring or take is no profit."""
+    names = ("equity", "peak", "guard_peak", "day_start")
+    return replace(account, **{name: getattr(account, name) + change for name in names})
 
 
 def compare(turn: Turn, event: Reconciled) -> bool:

@@ -108,11 +108,14 @@ def _why_not_release(world: World, event: Commanded) -> str | None:
 
 def _why_not_reduce(world: World, event: Commanded) -> str | None:
     state = world.state("guard")
-    return None if state == "NORMAL" else f"guard must be NORMAL, it is {state}"
+    if state == "NORMAL" or world.guard_before == "NORMAL":  # doubt alone lowered it
+        return None
+    return f"guard must be NORMAL, it is {state}"
 
 
 def _reduce(turn: Turn, event: Commanded) -> None:
-    turn.fire(GUARD, event)
+    if turn.fire(GUARD, event) is None:
+        turn.set(guard_before="REDUCED")  # the end of the doubt gives no more than this
 
 
 def _kill(turn: Turn, event: Commanded) -> None:

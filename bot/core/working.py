@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from bot.core.world import Order, World
 
 
+CANCEL_AGAIN_SECONDS = 1.0
+"""Real seconds that the report of a cancelled order may take before it is cancelled again."""
+
+
 def tick(turn: Turn, event: Ticked) -> None:
     """See to every entry that rests at the venue."""
     for order in list(turn.world.orders.values()):
@@ -40,7 +44,7 @@ def _rests(world: World, order: Order) -> bool:
 def _work(turn: Turn, order: Order) -> None:
     world = turn.world
     waits = {e.order for e in pending(world, Amend)} | {e.order for e in pending(world, Cancel)}
-    if order.order in waits:
+    if order.order in waits or world.at - order.cancel_at < world.real_ms(CANCEL_AGAIN_SECONDS):
         return
     forbidden = any(level < Level.REDUCED for level, _ in lowered(world, order.symbol))
     rested = world.at - order.worked_at >= world.real_ms(world.settings.orders.rest_real_seconds)
@@ -49,7 +53,7 @@ def _work(turn: Turn, order: Order) -> None:
     price = limit_price(world, order.symbol, order.side)
     moves_left = order.moves < world.settings.orders.moves_max
     if forbidden or not moves_left or price == order.price or not _may_follow(turn, order, price):
-        turn.put("orders", order.order, replace(order, worked_at=world.at))
+        turn.put("orders", order.order, replace(order, worked_at=world.at, cancel_at=world.at))
         orders.cancel(turn, order)
         return
     turn.put("orders", order.order, replace(order, worked_at=world.at, moves=order.moves + 1))
@@ -58,10 +62,10 @@ def _work(turn: Turn, order: Order) -> None:
     turn.emit(amend)
 
 
-def denials(world: World, order: Order, price: Decimal) -> list[Denial]:
+def denials(world: World, order: Order, price: Decimal, *, counted: bool = False) -> list[Denial]:
     """Return every reason why what is left of an order may not move to a price."""
     left = order.qty - order.booked
-    asked = Asked(order.symbol, order.side, left, price, not order.entry, order.order)
+    asked = Asked(order.symbol, order.side, left, price, not order.entry, order.order, counted)
     return controls.denials(world, asked)
 
 

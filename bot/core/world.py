@@ -80,6 +80,7 @@ class Order(Struct, frozen=True):
     ended_at: int = 0
     price: Decimal | None = None
     worked_at: int = 0
+    cancel_at: int = 0
     moves: int = 0
 
 

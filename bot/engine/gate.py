@@ -36,6 +36,7 @@ class Gate:
             submit.price,
             submit.reduce_only,
             submit.order,
+            counted=True,
         )
         denials = controls.denials(self.world(), asked)
         found = [] if submit.reduce_only else list(self._now(submit))
@@ -46,7 +47,7 @@ class Gate:
         order = self.world().orders.get(amend.order)
         if order is None or order.ended:
             return f"{amend.order} is at its end"
-        denials = working.denials(self.world(), order, amend.price)
+        denials = working.denials(self.world(), order, amend.price, counted=True)
         return (
             "; ".join([*self._now(amend), *(f"{d.control}: {d.reason}" for d in denials)]) or None
         )

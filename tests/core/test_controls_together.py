@@ -202,9 +202,10 @@ def test_a_number_is_too_large_from_its_limit_on():
 
 def test_at_the_socket_an_order_that_was_counted_is_not_counted_again():
     decided = with_orders(talking(20), an_order("o1", BTC))
-    assert said(decided, asking(order="o1")) == []
+    assert said(decided, asking(order="o1", counted=True)) == []
+    assert said(decided, asking(order="o1")), "an amendment is a message more"
     decided = with_orders(talking(21), an_order("o1", BTC))
-    assert said(decided, asking(order="o1")) == [
+    assert said(decided, asking(order="o1", counted=True)) == [
         "message rate: 21 messages this second, limit 20",
     ]
 

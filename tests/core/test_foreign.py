@@ -42,10 +42,10 @@ def seen(world, *rows, **more):
 @pytest.mark.parametrize("order", ["", "web-1", "abc1234-1-7-0", "abc12-1-7-0", "xabc123-1-7-0"])
 def test_an_order_that_is_not_ours_is_external_asked_about_and_never_cancelled(order):
     told = seen(calm(), theirs(order=order))
-    assert told.moves[0] == "external v7:  → EXTERNAL"
+    assert told.moves[0] == "external BTCUSDT:  → EXTERNAL"
     (question,) = told.effects(Notify)
     assert question.severity == "warning"
-    assert f"Sell 3 BTCUSDT, id {order or 'none'}, 1 filled" in question.text
+    assert f"BTCUSDT: open orders, 1 that are not ours: Sell 3, id {order or 'v7'}" in question.text
     world = told.world
     everything = go(
         world,
@@ -79,17 +79,28 @@ def test_it_is_told_once_and_its_end_is_a_step():
     assert not again.steps + tuple(again.effects(Notify))
     assert again.world.foreign["v7"].filled == 2, "what is left of it is up to date"
     gone = seen(again.world)
-    assert gone.moves == ["external v7: EXTERNAL → GONE"]
+    assert gone.moves == ["external BTCUSDT: EXTERNAL → GONE"]
     assert gone.world.foreign == {}
     assert denials(gone.world, asking()) == []
     again = seen(gone.world, theirs())
-    assert again.moves[0] == "external v7: GONE → EXTERNAL", "it may come again"
+    assert again.moves[0] == "external BTCUSDT: GONE → EXTERNAL", "it may come again"
 
 
 def test_many_are_bounded():
     rows = [theirs(f"v{n}") for n in range(FOREIGN_MAX + 50)]
     world = seen(calm(), *rows).world
-    assert len(world.foreign) == len(world.machines["external"]) == FOREIGN_MAX
+    assert len(world.foreign) == FOREIGN_MAX
+    assert list(world.machines["external"]) == [BTC]
+    ours = theirs("v999", order="abc123-1-7-0")
+    assert seen(calm(), *rows, ours).effects(Cancel), "what is ours is found behind them"
+
+
+def test_another_one_is_told_and_the_same_ones_are_not():
+    world = seen(calm(), theirs()).world
+    more = seen(world, theirs(), theirs("v8"))
+    assert more.moves[0] == "external BTCUSDT: EXTERNAL → EXTERNAL"
+    assert len(more.effects(Notify)) == 1
+    assert not seen(more.world, theirs(), theirs("v8")).steps
 
 
 def test_a_torn_reading_says_nothing_of_foreign_orders():
@@ -138,4 +149,4 @@ def test_while_the_ledger_differs_foreign_orders_are_seen_all_the_same():
     world = calm()
     told = go(world, reconciled(world, 90_000, foreign=(theirs(),)))
     assert told.world.state("reconciliation") == "DRIFT"
-    assert told.world.state("external", "v7") == "EXTERNAL"
+    assert told.world.state("external", BTC) == "EXTERNAL"

@@ -1,8 +1,8 @@
 """A clock that is set back leaves nothing waiting for a future that was a mistake."""
 
-from bot.core.effects import Backfill
+from bot.core.effects import Backfill, Reconcile
 from bot.core.events import ClockJumped
-from bot.core.world import ACCOUNT
+from bot.core.world import ACCOUNT, DAY_MS
 from tests.given import BTC, MINUTE, a_world, answered, commanded, go, ticked
 
 
@@ -26,3 +26,13 @@ def test_a_command_under_way_and_a_shutdown_still_end_in_time():
     assert process is not None
     assert process.since <= back
     assert go(world, ticked(world)).world.at == back + 1_000
+
+
+def test_no_comparison_of_a_day_is_left_out():
+    world = answered(a_world())
+    far = go(world, ticked(world, 400 * DAY_MS / 1000))
+    assert [asked.depth for asked in far.effects(Reconcile)] == ["day"]
+    back = go(answered(far.world), ClockJumped(at=world.at, by_ms=-400 * DAY_MS)).world
+    midnight = (world.at // DAY_MS + 1) * DAY_MS
+    told = go(back, ticked(back, (midnight - world.at) / 1000))
+    assert [asked.depth for asked in told.effects(Reconcile)] == ["day"]

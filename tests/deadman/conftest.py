@@ -1,8 +1,10 @@
-"""A real bot with its exchange, orders of its account, and a channel that remembers messages."""
+"""A bot that fell silent, orders of its account, and a channel that remembers messages."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import json
 import os
 import signal
@@ -15,34 +17,45 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.app import _guarded
 from bot.core.values import Side
+from bot.edge.clock import wall_ms
+from bot.edge.host import boot_id
 from bot.edge.venues.send import send_order
-from tests.edge.worlds import Exchange, entry
+from tests.edge.worlds import RISES, Exchange, conditional, entry, spawn_exchange, stop_exchange
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 40
-LIMITS = {"warn_real_seconds": 3, "cancel_real_seconds": 5}
-PATIENT = {"warn_real_seconds": 30, "cancel_real_seconds": 60}  # for a bot that beats
+WARN, CANCEL = 40, 100  # seconds of silence, by the limits that hold unless told otherwise
+OWN = {"BOT_DEADMAN_KEY": "deadmankey", "BOT_DEADMAN_SECRET": "deadmansecret"}
 
 
 class House:
-    """A folder with a bot, its exchange, and the commands of a dead-man with small limits."""
+    """A folder with a bot, or what one left behind, and the commands of a person in it.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.state = folder, folder / "state.db"
+    Its exchange is the one given, or else the one that the bot embeds.
+    """
+
+    def __init__(self, folder: Path, exchange: Exchange | None = None) -> None:
+        self.folder, self.state, self._exchange = folder, folder / "state.db", exchange
         self.env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
         self.bot: subprocess.Popen | None = None
         self.children: list[subprocess.Popen] = []
-        self.limits()
+        self.configure()
 
-    def limits(self, **more) -> None:
-        lines = [f"{key} = {json.dumps(value)}" for key, value in (LIMITS | more).items()]
-        text = (
-            "[exchange]\nspeed = 1\n[market]\nsymbols = ['BTCUSDT']\n[deadman]\n"
-            + "\n".join(lines)
-            + "\n"
+    def configure(self, **deadman) -> None:
+        venue = "env = 'embedded'\n"
+        if self._exchange:
+            url, ws = self._exchange.url, self._exchange.ws_url
+            venue = f"env = 'sim'\nrest_url = '{url}'\nws_url = '{ws}'\n"
+            self.env |= OWN
+        limits = "".join(f"{key} = {json.dumps(value)}\n" for key, value in deadman.items())
+        (self.folder / "bot.toml").write_text(
+            f"[venue]\n{venue}[exchange]\nspeed = 1\n[market]\nsymbols = ['BTCUSDT']\n"
+            f"[deadman]\n{limits}"
         )
-        (self.folder / "bot.toml").write_text(text)
+
+    # -- programs ----------------------------------------------------------------------------------
 
     def start(self, *args, **more) -> subprocess.Popen:
         options = {"cwd": self.folder, "env": self.env, "text": True, "stdin": subprocess.DEVNULL}
@@ -57,25 +70,26 @@ class House:
             lambda: self.beat().get("process") == "RUNNING" and self.beat()["pid"] == self.bot.pid
         )
 
-    def kill_bot(self) -> None:
-        self.bot.send_signal(signal.SIGKILL)
-        self.bot.wait()
-
     def run(self, *args) -> subprocess.CompletedProcess:
+        """A command, as a process of its own."""
         command = [sys.executable, "-m", "bot", *args]
         return subprocess.run(
             command, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=60, check=False
         )  # fmt: skip
 
     def once(self) -> dict:
-        """One look of the dead-man: its report, with the exit code."""
-        ran = self.run("deadman", "--once", "--json")
-        assert ran.stdout, ran.stderr
-        return {**json.loads(ran.stdout), "exit": ran.returncode, "err": ran.stderr}
-
-    def until_stage(self, *stages: str) -> dict:
-        """Look again and again until the silence has come to one of the stages."""
-        return self.until(lambda: (found := self.once())["stage"] in stages and found)
+        """One look of the dead-man, in this process: its report, with the exit code."""
+        args = ["deadman", "--once", "--json", "--state", str(self.state)]
+        out, err, before = io.StringIO(), io.StringIO(), dict(os.environ)
+        try:
+            os.environ.update(self.env)
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = _guarded([*args, "--config", str(self.folder / "bot.toml")])
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        assert out.getvalue(), err.getvalue()
+        return {**json.loads(out.getvalue()), "exit": code, "err": err.getvalue()}
 
     def until(self, holds):
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -87,11 +101,30 @@ class House:
         path = self.folder / "bot.out"
         return path.read_text()[-1_500:] if path.exists() else "nothing"
 
+    # -- files -------------------------------------------------------------------------------------
+
+    @property
+    def heartbeat(self) -> Path:
+        return Path(f"{self.state}.heartbeat")
+
     def beat(self) -> dict:
         try:
-            return json.loads(Path(f"{self.state}.heartbeat").read_bytes())
+            return json.loads(self.heartbeat.read_bytes())
         except (OSError, ValueError):
             return {}
+
+    def fell_silent(self, ago_seconds: float, **fields) -> None:
+        """Leave what a bot that was killed so long ago left behind."""
+        self.state.touch()
+        mono = time.monotonic_ns() // 1_000_000 - round(ago_seconds * 1000)
+        known = {"pid": 1 << 22, "wall_ms": wall_ms(), "boot": boot_id(), "process": "RUNNING"}
+        self.heartbeat.write_text(json.dumps(known | self.beat() | fields | {"mono_ms": mono}))
+
+    def hang(self, ago_seconds: float) -> None:
+        """Stop the bot where it stands, as if that had been so long ago."""
+        self.bot.send_signal(signal.SIGSTOP)
+        self.until(lambda: b") T " in Path(f"/proc/{self.bot.pid}/stat").read_bytes())
+        self.fell_silent(ago_seconds)
 
     def panics(self) -> list[dict]:
         path = self.folder / "panic.jsonl"
@@ -104,6 +137,8 @@ class House:
 
     @property
     def exchange(self) -> Exchange:
+        if self._exchange:
+            return self._exchange
         return Exchange(json.loads((self.folder / "exchange.port").read_bytes()))
 
     def ask(self, question):
@@ -116,7 +151,7 @@ class House:
         return asyncio.run(asked())
 
     def open_something(self) -> None:
-        """A position with a stop at the venue, and a limit entry far from the market."""
+        """A position with a stop at the venue, a limit entry, and one that waits for a trigger."""
 
         async def opened(venue):
             (eth,) = await venue.instruments(["ETHUSDT"])
@@ -126,10 +161,26 @@ class House:
             assert (await send_order(venue, order)).kind == "ACK"
             resting = entry("0.5", "ETHUSDT", Side.BUY, price=eth.round_price(mark * 0.8))
             assert (await send_order(venue, resting)).kind == "ACK"
+            await conditional(venue, "ETHUSDT", eth.round_price(mark * 1.5), RISES)
+            return len(await venue.open_orders()), len(await venue.positions())
 
-        self.ask(opened)
-        assert self.orders()
-        assert self.positions()
+        orders, positions = self.ask(opened)
+        assert (orders >= 2, positions >= 1) == (True, True)
+        self.left = orders, positions  # the bot's own may be among them
+
+    def clear(self) -> None:
+        """Leave nothing open at the exchange."""
+
+        async def cleared(venue):
+            await venue.cancel_entries()
+            for row in await venue.open_orders():
+                await venue.cancel(row.order, row.symbol, row.venue_id)
+            for position in await venue.positions():
+                side = Side.SELL if position.qty > 0 else Side.BUY
+                closing = entry(abs(position.qty), position.symbol, side, reduce_only=True)
+                await send_order(venue, closing)
+
+        self.ask(cleared)
 
     def orders(self):
         return self.ask(lambda venue: venue.open_orders())
@@ -144,7 +195,8 @@ class House:
             child.wait()
             if child.stdout:
                 child.stdout.close()
-        self.end_exchange()
+        if not self._exchange:
+            self.end_exchange()
 
     def end_exchange(self) -> None:
         """End the exchange that this bot started, by the id in its port file."""
@@ -158,21 +210,31 @@ class House:
         os.close(handle)
 
 
-@pytest.fixture
-def house(tmp_path):
-    made = House(tmp_path)
-    yield made
-    made.close()
+@pytest.fixture(scope="module")
+def shared_exchange(tmp_path_factory):
+    """An exchange whose account has two keys: the bot's and the dead-man's."""
+    own = json.dumps({"key": OWN["BOT_DEADMAN_KEY"], "secret": OWN["BOT_DEADMAN_SECRET"]})
+    process, exchange = spawn_exchange(tmp_path_factory.mktemp("shared"), "--api-key", own)
+    yield exchange
+    stop_exchange(process)
 
 
 @pytest.fixture
-def silent_bot(house):
-    """A bot with a position and an entry of its account open, killed where it stood."""
-    house.start_bot()
+def silent(tmp_path, shared_exchange):
+    """What a bot left that was killed: a heartbeat, a position under its stop, and entries."""
+    house = House(tmp_path, shared_exchange)
+    house.clear()
+    house.fell_silent(CANCEL)
     house.open_something()
-    house.kill_bot()
-    house.left = len(house.orders()), len(house.positions())  # the bot's own may be among them
-    return house
+    yield house
+    shared_exchange.control("clear")
+    house.close()
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """Panic that does not wait between its attempts."""
+    monkeypatch.setattr("bot.panic.PAUSE_SECONDS", 0.0)
 
 
 class Channel:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from bot.config import Deadman
+from bot.config import Deadman, Venue
 from bot.deadman import DeadMan, Stage, Watched, alone
 from bot.edge.clock import MarketClock, wall_ms
 from bot.edge.host import boot_id
@@ -42,6 +42,7 @@ class Desk:
             lambda: Bybit(NOWHERE, NOWHERE, "itskey", "itssecret", clock=MarketClock()),
             Notifier(self.urls),
             severity_min="info",
+            wanted=Venue(),
         )
 
     def beat(self, ago_seconds=0.0, **more):

@@ -23,6 +23,7 @@ from tests.given import (
     answered,
     connected,
     go,
+    read_through,
     reconciled,
     started,
     ticked,
@@ -181,9 +182,9 @@ def test_stored_time_ahead_of_the_venues_freezes_no_request_and_no_review():
 def test_stored_time_ahead_of_the_venues_tears_no_reading():
     world, at = started_ahead()
     assert world.account.cash == D(100_000)
-    told = go(world, reconciled(at + 10, 98_000))
-    assert told.world.account.cash == D(98_000)
-    assert not told.effects(Reconcile)
+    world = go(world, reconciled(at + 10, 98_000)).world
+    assert world.state("reconciliation") == "DRIFT", "it was compared, and is read anew deeper"
+    assert read_through(world, 98_000).world.account.cash == D(98_000)
 
 
 def test_stored_time_ahead_of_the_venues_does_not_keep_the_process_from_stopping():

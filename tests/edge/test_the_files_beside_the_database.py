@@ -15,7 +15,7 @@ from bot.edge.files import (
     Heartbeat,
     append_panic_line,
     read_panic_lines,
-    take_panic_lines,
+    retire_panic_lines,
 )
 from bot.errors import Refused
 
@@ -95,12 +95,14 @@ def test_the_heartbeat_is_rewritten_in_place(tmp_path):
     heartbeat.close()
 
 
-def test_panic_lines_are_taken_once(tmp_path):
+def test_panic_lines_are_read_until_they_are_put_aside(tmp_path):
     path = tmp_path / "panic.jsonl"
-    assert take_panic_lines(path) == ()
+    assert read_panic_lines(path) == retire_panic_lines(path) == ()
     append_panic_line(path, '{"action":"halt"}')
     append_panic_line(path, '{"action":"\x1b[2J"}')
-    assert read_panic_lines(path) == take_panic_lines(path)
+    lines = ('{"action":"halt"}', '{"action":"\N{REPLACEMENT CHARACTER}[2J"}')
+    assert read_panic_lines(path) == lines
+    assert retire_panic_lines(path) == lines, "what came in between is not lost"
     assert read_panic_lines(path) == ()
     (kept,) = tmp_path.glob("panic.jsonl.read-*")
     assert kept.read_text().startswith('{"action":"halt"}\n')

@@ -7,13 +7,19 @@ well: a refused timestamp, a spent rate, a full house of effects.
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from tests.faults.awaits import Way
+from bot.edge.venues import asking, budget
+from bot.engine import effects
+from tests.faults.awaits import OPERATIONS, Way, real, ways
 
 Body = dict[str, Any]
 
 AT = "AT"
+SIDES = ("before", "during", "after")
 ALMOST_ALWAYS, OFTEN, SOMETIMES = 0.9, 0.6, 0.4
 FIND = "/v5/order/realtime"
 CLOCK = "/v5/market/time"
@@ -40,6 +46,7 @@ FAULTS: dict[str, tuple[Body, ...]] = {
     "cut after": _rest("drop", when="after"),
     "slow before": _rest("delay", when="before", ms=80),
     "slow after": _rest("delay", when="after", ms=80),
+    "late before": _rest("delay", when="before", ms=1_500),
     "too late before": _rest("delay", when="before", ms=4_300),
     "too late after": _rest("delay", when="after", ms=4_300),
     "latency": _rest("latency", ms=20, spread=1.0),
@@ -72,6 +79,24 @@ FAULTS: dict[str, tuple[Body, ...]] = {
 
 STRIKES_ALL = frozenset({"maintenance", "wrong clock", "all streams cut"})
 """With these nothing is begun any more: they come when an order is there already."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a child kills itself: the operation, its way, and ``before``, ``during``, or ``after``.
+
+    Before it suspends there nothing of its request has left; during that, no answer has come.
+    """
+
+    operation: str
+    way: int
+    side: str
+    fault: str
+
+    @property
+    def steps(self) -> Way:
+        """The way itself."""
+        return ways(self.operation)[self.way]
 
 
 def path_of(operation: str, way: Way) -> str:
@@ -122,11 +147,48 @@ def provoking(operation: str, way: Way, seed: int) -> list[Body]:
     chance = {"probability": OFTEN, "seed": seed}
     if goes_through(way, "resync") or way[-1].text == "asyncio.sleep" or is_again(way):
         return [{"kind": "ret_code", "code": 10002, "match": path, **chance}]
-    if goes_through(way, "_news_within"):
-        return [{"kind": "exhaust", "ms": 400, "match": path, **chance}]
+    if goes_through(way, "_news_within") and path == PATHS["cancel"]:
+        return [{"kind": "exhaust", "ms": 2_000, "match": path, **chance}]
     return []
+
+
+def tighten(way: Way) -> None:
+    """Narrow what is wide, in a child: an effect has to wait sooner for its turn and its room."""
+    asking.PERSIST_REAL_SECONDS = 0.3
+    if "slots" in way[-1].text:
+        effects.CONCURRENT_MAX = 1
+    if goes_through(way, "_news_within"):
+        budget.RESERVED = 1.02  # type: ignore[assignment]  # one request a second that opens
 
 
 def is_again(way: Way) -> bool:
     """Tell whether a way leads through a request that is sent again."""
     return any(one.function.endswith(", again") for one in way)
+
+
+def pairs() -> Iterator[Target]:
+    """Yield every way that can suspend with every fault, before, during, and after suspending."""
+    for operation in OPERATIONS:
+        for way in real(operation):
+            for number, fault in enumerate(FAULTS):
+                index = ways(operation).index(way)
+                for turn in range(len(SIDES)):
+                    side = SIDES[(index + number + turn) % len(SIDES)]
+                    yield Target(operation, index, side, fault)
+
+
+def rotated(count: int, seed: int) -> list[Target]:
+    """Return so many pairs that every way and every fault comes up equally often."""
+    chance = random.Random(seed)
+    everything = [(op, ways(op).index(way)) for op in OPERATIONS for way in real(op)]
+    faults = list(FAULTS)
+    found = []
+    while len(found) < count:
+        for row in (everything, faults):
+            chance.shuffle(row)  # type: ignore[arg-type]
+        width = max(len(everything), len(faults))
+        for n in range(width):
+            operation, way = everything[n % len(everything)]
+            side = chance.choice(SIDES)
+            found.append(Target(operation, way, side, faults[n % len(faults)]))
+    return found[:count]

@@ -222,5 +222,7 @@ def _frames(one: Any) -> Iterator[FrameType]:
                 one = getattr(one, waits)
                 break
         else:  # a wrapper written in C: what it drives is the one thing it refers to that can wait
-            waiting = (r for r in gc.get_referents(one) if hasattr(r, "cr_frame") or hasattr(r, "ag_frame"))
+            waiting = (
+                r for r in gc.get_referents(one) if hasattr(r, "cr_frame") or hasattr(r, "ag_frame")
+            )
             one = next(waiting, None)

@@ -9,6 +9,7 @@ rest, are amended, and are cancelled.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import itertools
 import json
@@ -28,15 +29,13 @@ from bot.store.database import only_library
 
 only_library()
 
-from bot.edge.venues import asking  # noqa: E402
-from bot.engine import effects  # noqa: E402
-from tests.faults import awaitfaults, awaits, checker, mutations  # noqa: E402
+from tests.faults import awaitfaults, awaits, checker  # noqa: E402
+from tests.faults.awaitfaults import Target  # noqa: E402
 from tests.faults.forkserver import Child, Counters  # noqa: E402
 from tests.faults.places import Config, Place, merged, toml, until  # noqa: E402
 
 REACH_SECONDS = 5.0
-CONVERGE_SECONDS = 20.0
-PERSIST_SECONDS = 0.3
+CONVERGE_SECONDS = 25.0
 FLEE_EVERY_SECONDS = 0.06
 FLEE_FOR_SECONDS = 1.6
 FLEE_STEP = 0.0008
@@ -57,22 +56,8 @@ RELEASE_EVERY, ORDER_EVERY = 5, 13
 ORDERS = {"place": "flatten", "cancel": "hold"}
 """What the operator orders now and then, so that there are many exits and many cancels."""
 STRIKE_SECONDS = 0.2
+LOG = "exchange.db.log"
 LIVE = "('INTENDED', 'SENT', 'UNKNOWN', 'OPEN', 'PARTIAL')"
-
-
-@dataclass
-class Target:
-    """Where a child kills itself: the operation, its way, before or after it suspends there."""
-
-    operation: str
-    way: int
-    side: str
-    fault: str
-
-    @property
-    def steps(self) -> awaits.Way:
-        """The way itself."""
-        return awaits.ways(self.operation)[self.way]
 
 
 @dataclass
@@ -84,7 +69,7 @@ class Job:
     seed: int = 1
     speed: float = 300
     mutation: str = ""
-    pause: float = 0.0
+    attempts: int = 1
     config: Config = field(default_factory=dict)
 
 
@@ -114,7 +99,8 @@ class Campaign:
         self.final.write_text(toml(merged(config, {"shutdown": {"flatten": True}})))
         try:
             for one in self.job.targets:
-                self.kill(Target(**one))
+                tried = (self.kill(Target(**one)) for _ in range(self.job.attempts))
+                any(tried)
             killed = time.monotonic()
             self.converge()
             self.finish()
@@ -127,6 +113,7 @@ class Campaign:
             "seconds": round(time.monotonic() - started, 1),
             "kill_seconds": round(killed - started, 1),
             "check_seconds": round(time.monotonic() - done, 1),
+            **self.counted(),
             "seen": sorted(self.seen()),
             "struck": self.struck,
             "report": dataclasses.asdict(report),
@@ -137,8 +124,8 @@ class Campaign:
 
     # -- one death ---------------------------------------------------------------------------------
 
-    def kill(self, target: Target) -> None:
-        """Let one child kill itself; it counts if its fault struck before."""
+    def kill(self, target: Target) -> bool:
+        """Let one child kill itself; tell whether it did, and its fault had struck."""
         way, seed = target.steps, self.random.randrange(1 << 30)
         self.fault = awaitfaults.bodies(
             target.fault, target.operation, way, speed=self.job.speed, seed=seed
@@ -164,7 +151,7 @@ class Campaign:
         self.found["fault did not strike"] += reached and not struck
         if reached and struck:
             self.struck.append(dataclasses.asdict(target))
-        time.sleep(self.job.pause)
+        return reached and struck
 
     def arm(self, now: str, target: Target) -> None:
         """Arm the fault if its time is now; what strikes the answer itself may be met at once."""
@@ -193,17 +180,23 @@ class Campaign:
             def seen(operation: str, way: awaits.Way, side: str) -> None:
                 if (operation, way) not in told:
                     told.add((operation, way))
-                    number = awaits.ways(operation).index(way)
+                    known = awaits.ways(operation)
+                    number = known.index(way) if way in known else -1
                     line = {"operation": operation, "way": number}
                     os.write(file, json.dumps(line).encode() + b"\n")
-                here = (operation, way, side) == (target.operation, wanted, target.side)
-                if here and flag[0]:
-                    os.kill(os.getpid(), signal.SIGKILL)
+                if (operation, way) != (target.operation, wanted) or not flag[0]:
+                    return
+                if side == target.side:
+                    die()
+                elif (side, target.side) == ("before", "during"):
+                    loop = asyncio.get_running_loop()  # what it wrote leaves in the next round
+                    loop.call_soon(loop.call_soon, die)
+
+            def die() -> None:
+                os.kill(os.getpid(), signal.SIGKILL)
 
             awaits.watch(seen)
-            asking.PERSIST_REAL_SECONDS = PERSIST_SECONDS
-            if "slots" in wanted[-1].text:
-                effects.CONCURRENT_MAX = 1
+            awaitfaults.tighten(wanted)
 
         return arrange
 
@@ -278,6 +271,19 @@ class Campaign:
         lines = checker.lines(self.place.folder / "awaits.jsonl")
         return {(line["operation"], line["way"]) for line in lines}
 
+    def counted(self) -> dict[str, int]:
+        """Count what the exchange took and what the database knows of it."""
+        kinds = Counter(line["kind"] for line in checker.lines(self.place.folder / LOG))
+        sql = "SELECT count(DISTINCT key) FROM transition WHERE machine = 'order' AND dest = ?"
+        states = {s: self.place.rows(sql, s, alive=False)[0][0] for s in ("UNKNOWN", "PARTIAL")}
+        return {
+            "creates": kinds["create"],
+            "amends": kinds["amend"],
+            "cancels": kinds["cancel"],
+            "unknown": states["UNKNOWN"],
+            "partial": states["PARTIAL"],
+        }
+
     # -- the end -----------------------------------------------------------------------------------
 
     def converge(self) -> None:
@@ -293,7 +299,11 @@ class Campaign:
             return child.pump(0.05) and not left
 
         try:
-            until(quiet, lambda: f"no order of ours is open or in doubt, found {left}", 20)
+            until(
+                quiet,
+                lambda: f"no order of ours is open or in doubt, found {left}",
+                CONVERGE_SECONDS,
+            )
         except AssertionError as error:
             self.problems.append(str(error))
         child.end()

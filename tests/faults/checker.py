@@ -271,6 +271,8 @@ def orphans(evidence: Evidence) -> Iterator[str]:
             yield f"orphan: {link} was accepted, the database has it {state}"
         elif left[link] > 0 and link not in ended:
             yield f"orphan: {link} is open at the venue, the database has it {state}"
+        elif left[link] <= 0 and state != "FILLED":
+            yield f"orphan: {link} was filled at the venue, the database has it {state}"
     for link in known.keys() - accepted.keys():
         if known[link] in (*OPEN_ORDERS, "FILLED", "CANCELED"):
             yield f"orphan: {link} is {known[link]}, the venue never had it"

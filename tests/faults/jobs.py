@@ -23,14 +23,17 @@ COUNTS = (
     "effects_in_flight",
     "orders_in_doubt",
 )
+AWAIT_COUNTS = ("creates", "amends", "cancels", "unknown", "partial")
 
 Result = dict[str, Any]
 
 
-def run(job: dict[str, Any], seconds: float = 150) -> Result:
+def run(
+    job: dict[str, Any], seconds: float = 150, program: str = "tests.faults.forkserver"
+) -> Result:
     """Run one job in a fork server of its own and return what it prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.forkserver", json.dumps(job)],
+        [sys.executable, "-m", program, json.dumps(job)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
@@ -43,17 +46,21 @@ def run(job: dict[str, Any], seconds: float = 150) -> Result:
     return found
 
 
-def run_all(jobs: Sequence[dict[str, Any]], seconds: float = 150) -> Iterator[Result]:
+def run_all(
+    jobs: Sequence[dict[str, Any]],
+    seconds: float = 150,
+    program: str = "tests.faults.forkserver",
+) -> Iterator[Result]:
     """Yield the results of jobs in their order, as soon as they are there."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield from pool.map(lambda job: run(job, seconds), jobs)
+        yield from pool.map(lambda job: run(job, seconds, program), jobs)
 
 
 def totals(results: Sequence[Result]) -> Counter[str]:
     """Add up the counts, and those of the checker."""
     found: Counter[str] = Counter()
     for result in results:
-        found.update({name: result.get(name, 0) for name in COUNTS})
+        found.update({name: result.get(name, 0) for name in (*COUNTS, *AWAIT_COUNTS)})
         report = {k: v for k, v in result["report"].items() if k != "violations"}
         found.update(report)
     return found

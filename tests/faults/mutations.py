@@ -6,7 +6,10 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from bot.core import entries, positions
 from bot.core.deliveries import DELIVERY, in_doubt
@@ -14,6 +17,9 @@ from bot.core.effects import Submit
 from bot.core.events import Started
 from bot.core.holds import HOLD, HoldState
 from bot.core.machine import Row, always
+from bot.core.values import OrderStatus
+from bot.edge.venues.bybit import Bybit
+from bot.engine import effects as runner
 from bot.engine import gate, service
 from bot.store.writer import Writer
 from tests.faults.checker import COLUMNS
@@ -22,7 +28,7 @@ from tests.faults.checker import COLUMNS
 def apply(name: str) -> None:
     """Apply a mutation by name; "" changes nothing."""
     if name:
-        MUTATIONS[name]()
+        (MUTATIONS | VENUE_MUTATIONS)[name]()
 
 
 def _die() -> None:
@@ -145,4 +151,65 @@ MUTATIONS: dict[str, Callable[[], None]] = {
     "forget hold": forget_hold,
     "enter while held": enter_while_held,
     "lose fills": lose_fills,
+}
+
+
+# -- of the order path: tests/faults/test_kill_awaits.py -------------------------------------------
+
+
+def enter_without_bracket() -> None:
+    """Entries leave without their stop and target."""
+    original = gate.send_order
+
+    async def bare(venue: Any, submit: Submit, *more: Any) -> Any:
+        return await original(venue, replace(submit, stop=None, take=None), *more)
+
+    gate.send_order = bare
+
+
+def amend_by_a_new_order() -> None:
+    """An amendment sends the order again at its new price, under another id."""
+
+    async def resend(self: Bybit, order: str, symbol: str, price: Decimal) -> None:
+        row = await self.find(order, symbol)
+        if row is not None:
+            again = Submit(
+                order=order + "0",
+                symbol=symbol,
+                side=row.side,
+                qty=row.qty,
+                reduce_only=False,
+                price=price,
+            )
+            await gate.send_order(self, again)
+
+    Bybit.amend = resend  # type: ignore[method-assign]
+
+
+def believe_a_cancel() -> None:
+    """A cancel counts as done without a word of the venue, which never hears of it."""
+    believed: set[str] = set()
+    find = Bybit.find
+
+    async def cancel(self: Bybit, order: str, symbol: str) -> None:
+        believed.add(order)
+
+    async def found(self: Bybit, order: str, symbol: str) -> Any:
+        row = await find(self, order, symbol)
+        mine = row is not None and order in believed
+        return replace(row, status=OrderStatus.CANCELED) if mine and row else row
+
+    Bybit.cancel, Bybit.find = cancel, found  # type: ignore[method-assign]
+
+
+def lose_at_once() -> None:
+    """An order that the venue does not show is LOST at the first question."""
+    runner.PROOF_MARGIN_SECONDS = -600.0
+
+
+VENUE_MUTATIONS: dict[str, Callable[[], None]] = {
+    "enter without bracket": enter_without_bracket,
+    "amend by a new order": amend_by_a_new_order,
+    "believe a cancel": believe_a_cancel,
+    "lose at once": lose_at_once,
 }

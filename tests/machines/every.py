@@ -40,7 +40,7 @@ KEYS = {
     "parameter": NAME,
     "feed": BTC,
     "position": BTC,
-    "external": VENUE_ID,
+    "external": BTC,
 }
 KINDS: tuple[type, ...] = (
     *get_args(events.Journaled),

@@ -1,11 +1,11 @@
-"""The file: links, devices, and files open to everyone are refused; so is a SQLite that loses rows."""
+"""The file: links, devices, and files open to everyone are refused; every commit is synced."""
 
 import os
 
 import pytest
 
 from bot.errors import ConfigError, StoreFatal
-from bot.store.database import open_reader, open_writer, refuse_affected, why_affected
+from bot.store.database import open_reader, open_writer
 from bot.store.schema import migrate
 
 
@@ -55,29 +55,6 @@ def test_every_commit_is_synced(tmp_path):
         "busy_timeout": 5000,
         "mmap_size": 0,
     }
-
-
-@pytest.mark.parametrize(
-    ("version", "affected"),
-    [
-        ((3, 40, 1), True),
-        ((3, 44, 5), True),
-        ((3, 44, 6), False),
-        ((3, 45, 0), True),
-        ((3, 50, 6), True),
-        ((3, 50, 7), False),
-        ((3, 51, 2), True),
-        ((3, 51, 3), False),
-        ((3, 52, 0), True),
-        ((3, 53, 0), False),
-    ],
-)
-def test_a_sqlite_that_loses_rows_is_refused_with_the_cure(version, affected):
-    why = why_affected(version)
-    assert bool(why) == affected
-    if why:
-        with pytest.raises(ConfigError, match="cure: install the locked dependencies"):
-            refuse_affected(version)
 
 
 def test_a_reader_cannot_write(tmp_path):

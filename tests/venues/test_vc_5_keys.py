@@ -207,6 +207,7 @@ def test_vc49_a_bot_that_trades_writes_its_secret_nowhere(tmp_path):
     try:
         (tmp_path / "bot" / "bot.toml").write_text(
             f'[venue]\nenv = "sim"\nrest_url = "{exchange.url}"\nws_url = "{exchange.ws_url}"\n'
+            "dcp_seconds = 10\n"
         )
         environment = {**os.environ, "BOT_VENUE_KEY": KEY, "BOT_VENUE_SECRET": SECRET}
         environment["PYTHONPATH"] = str(Path.cwd())
@@ -223,6 +224,9 @@ def test_vc49_a_bot_that_trades_writes_its_secret_nowhere(tmp_path):
             bot.send_signal(signal.SIGKILL)
             said, _ = bot.communicate()
         assert bot.returncode == 0, said.decode()
+        for once in (b"disconnect protection is not armed: ", b"found any address"):
+            assert said.count(once) == 1, said.decode()
+        assert b"breaker" not in said, "what the account may not have changes nothing else"
     finally:
         stop_exchange(process)
     written = [path for path in (tmp_path / "bot").rglob("*") if path.is_file()]
