@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bot.core.asking import account_question
-from bot.core.effects import Effect, Notify
+from bot.core.asking import account_question, pending
+from bot.core.effects import Effect, Notify, Reconcile
 from bot.core.events import Limited, Reconciled, Started, Ticked, VenueAnswered, VenueTroubled
 from bot.core.holds import HOLD
 from bot.core.machine import BORN, Level, Row, Table, always
@@ -62,8 +62,9 @@ def tell(world: World, event: VenueTroubled, key: str) -> Iterator[Effect]:
 
 
 def ask(world: World, event: Ticked, key: str) -> Iterator[Effect]:
-    """Try the venue with a question."""
-    yield account_question(world)
+    """Try the venue with a question, unless one is on its way: an outage of hours asks it once."""
+    if not pending(world, Reconcile):
+        yield account_question(world)
 
 
 # fmt: off

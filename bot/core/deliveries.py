@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 IMPATIENT = (Protect, Cancel, Inquire, Reconcile)
 """Retried after short pauses: a naked position or an outcome in doubt does not wait long."""
+QUICK_CANCELS = 20
+"""Attempts of a cancel half a second apart; a venue that is away for longer is not hammered."""
 
 
 class DeliveryState(StrEnum):
@@ -123,7 +125,7 @@ def pause_seconds(settings: Settings, delivery: Delivery) -> float:
     """Return the pause before another attempt, real seconds: it doubles up to its ceiling."""
     limits, naked = settings.delivery, settings.orders.naked_real_seconds
     most = limits.backoff_max_real_seconds
-    if isinstance(delivery.effect, Cancel):
+    if isinstance(delivery.effect, Cancel) and delivery.attempts < QUICK_CANCELS:
         most = min(most, naked / 4)
     elif isinstance(delivery.effect, IMPATIENT):
         most = min(most, 2 * naked)

@@ -56,6 +56,8 @@ class OrderState(StrEnum):
 INTENDED, SENT, UNKNOWN, OPEN, PARTIAL, FILLED, CANCELED, REJECTED, EXPIRED, LOST = OrderState
 LIVE = (INTENDED, SENT, UNKNOWN, OPEN, PARTIAL)
 INTENTS_KEPT_MS = 3_600_000
+LATE_REAL_SECONDS = 30.0
+"""An execution may be readable this long after the venue told of its order's end."""
 INTENTS_REMEMBERED = 2_000
 
 
@@ -246,8 +248,9 @@ def _ended(turn: Turn, key: str) -> None:
 
 def all_booked(turn: Turn, as_of: int) -> None:
     """After the account was read whole, no execution of an order that ended before is on its way."""
+    before = as_of - turn.world.real_ms(LATE_REAL_SECONDS)
     for key, order in list(turn.world.orders.items()):
-        if order.ended and order.ended_at <= as_of:
+        if order.ended and order.ended_at <= before:
             turn.put("orders", key, None)
 
 

@@ -231,7 +231,8 @@ def _is_urgent(effect: effects.Effect) -> bool:
 
 def _words(order: Order | VenueOrder) -> list[str]:
     """Return what must be equal of the order that was sent and the one that the venue has."""
-    return [str(order.side), f"{order.qty:f}", order.symbol, f"{order.price}"]
+    price = "at market" if order.price is None else f"{order.price.normalize():f}"
+    return [str(order.side), f"{order.qty.normalize():f}", order.symbol, price]  # 20 is 20.000
 
 
 def _urgency(dispatch: Dispatch) -> int:

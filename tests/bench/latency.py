@@ -16,7 +16,7 @@ from tests.bench.rig import SYMBOLS
 from tests.bench.venue import ALL, ALONE, ONE, RATE
 
 WARM, EACH = 20, 60
-P50_MS, P99_MS = 6.0, 25.0
+P50_MS, P99_MS, SEND_MS = 6.0, 25.0, 2.0
 KINDS = {
     ALL: "20 candles at once, and each is an entry",
     ONE: "20 candles at once, and one is an entry",
@@ -62,9 +62,13 @@ def judged(found: dict[str, Any], kind: str, rounds: int) -> list[Figure]:
     note.append(f"turns with entries: {turns}, {len(orders) / turns:.1f} entries each")
     whole = between(orders, "sent", "arrived")
     p50, p99 = (percentile(whole, share) / 1e6 for share in (0.5, 0.99))
+    send = percentile(between(orders, "committed", "left"), 0.5) / 1e6
     return [
         Figure(f"latency.{kind}.p50", p50, "ms", P50_MS, how, note=note),
         Figure(f"latency.{kind}.p99", p99, "ms", P99_MS, "the same entries"),
+        Figure(
+            f"latency.{kind}.send", send, "ms", SEND_MS, "intent durable → request written, p50"
+        ),
     ]
 
 

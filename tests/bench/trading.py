@@ -24,6 +24,7 @@ from msgspec.structs import replace  # noqa: E402
 from bot.config import Config, Loaded  # noqa: E402
 from bot.core.effects import Submit  # noqa: E402
 from bot.core.events import CandleClosed, Event, Ticked  # noqa: E402
+from bot.core.limits import Controls  # noqa: E402
 from bot.core.settings import Risk, Settings  # noqa: E402
 from bot.core.turn import Dispatch, Question  # noqa: E402
 from bot.edge.clock import monotonic_ns  # noqa: E402
@@ -127,7 +128,15 @@ async def trade(where: Path, rounds: list[str]) -> dict[str, Any]:
     venue = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=1 << 26)
     try:
         address = json.loads(await _line(venue))
-        config = Config(settings=Settings(risk=Risk(positions_max=50)))
+        # every candle is an entry here, at 120 times real time: repetition is not refused
+        controls = Controls(
+            duplicate_real_seconds=0,
+            messages_second_max=1_000,
+            messages_minute_max=10_000,
+            messages_day_max=10**6,
+            volume_share_max=1.0,
+        )
+        config = Config(settings=Settings(risk=Risk(positions_max=50), controls=controls))
         at = Venue(address["rest"], address["ws"], address["ws"], "key", "secret")
         stamps = Stamps()
         bot = Trading(Loaded(config, None, {}, "bench"), boot.Paths(where / "state.db"), at, stamps)

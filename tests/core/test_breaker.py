@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.core.asking import pending
 from bot.core.effects import Notify, Protect, Reconcile, Submit
 from bot.core.events import (
     ClockJumped,
@@ -146,6 +147,17 @@ def test_trouble_at_the_first_try_opens_it_again_for_another_pause(kind):
     assert not told.effects(Reconcile)
     assert go(told.world, ticked(told.world, 9.9)).world.state("breaker") == "OPEN"
     assert go(told.world, ticked(told.world, 10)).world.state("breaker") == "HALF_OPEN"
+
+
+def test_an_outage_of_an_hour_asks_one_question_and_keeps_asking_it():
+    """A question for each pause, none of which ends, would be hundreds at once when it is over."""
+    world = opened("unreachable", world=go(calm(), *(trouble(calm()),) * 4).world)
+    for _ in range(360):
+        told = go(world, ticked(world, 10))
+        failed = [Undelivered(at=told.world.at, effect=d.id, reason="r") for d in told.dispatches]
+        world = go(told.world, *failed, trouble(told.world)).world
+        assert len(pending(world, Reconcile)) <= 1
+    assert pending(world, Reconcile)
 
 
 def test_a_question_that_fails_quietly_is_asked_until_it_is_answered():

@@ -74,6 +74,17 @@ def test_a_failure_waits_and_the_pause_doubles_up_to_its_ceiling():
     assert pauses == [0.5, 1, 2, 4, 4, 4, 4, 4, 4], "a naked position does not wait long"
 
 
+def test_a_cancel_is_tried_quickly_at_first_and_does_not_hammer_a_venue_that_is_away():
+    world = entering(a_world()).world
+    world = go(world, commanded(world, "hold")).world
+    key, pauses = pending(world, Cancel), []
+    for _ in range(22):
+        world = go(world, Undelivered(at=world.at, effect=key, reason="r")).world
+        pauses.append((world.deliveries[key].not_before - world.at) / 1000)
+        world = go(world, ticked(world, 4)).world
+    assert pauses == [0.5] * 20 + [4, 4]
+
+
 def test_the_pause_of_everything_else_doubles_up_to_half_a_minute():
     world = go(World(), *opening_events()[:3]).world
     key, pauses = pending(world, Backfill), []

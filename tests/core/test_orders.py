@@ -345,3 +345,22 @@ def test_what_an_intent_came_to_is_remembered_for_an_hour():
     later = but(world, at=world.at + 3_600_000, orders={}, positions=a_world().positions)
     later = but(later, machines=a_world().machines, crosses={}, feeds=a_world().feeds)
     assert order not in [i.order for i in entering(later).world.intents]
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_reading_whose_executions_lag_does_not_end_the_wait_for_them(seen):
+    """What comes a moment later is an execution of ours, not one of an order that was let go."""
+    world, order = on_its_way()
+    late = executed(world, order, 20)
+    bracket = world.positions[BTC].stop, world.positions[BTC].take
+    row = VenuePosition(BTC, late.fill.qty, late.fill.price, *bracket)
+    world = go(world, reported(world, order), ticked(world, 1)).world
+    world = go(world, reconciled(world, positions=(row,) if seen else ()), late).world
+    assert (world.positions[BTC].qty, world.state("hold"), world.orders) == (20, "FREE", {})
+
+
+def test_executions_that_never_come_are_given_up_after_a_while():
+    world, order = on_its_way()
+    world = go(world, reported(world, order), ticked(world, 40)).world
+    world = go(world, reconciled(world)).world
+    assert world.orders == {}

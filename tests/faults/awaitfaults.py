@@ -69,7 +69,7 @@ FAULTS: dict[str, tuple[Body, ...]] = {
     "stream garbled": _streams("garble", "order"),
     "stream refused": _streams("http_status", "/v5/private", status=503),
     "stream hung up": _streams("hang_up", "/v5/private"),
-    "all streams cut": ({"kind": "cut", "match": "/v5/p"},),
+    "all streams cut": ({"kind": "cut", "match": "/v5/p", "count": 2},),
     "wrong clock": ({"kind": "clock"},),
     "maintenance": ({"kind": "maintenance"},),
     "race": ({"kind": "race", "probability": OFTEN},),
@@ -113,13 +113,19 @@ def when(fault: str, operation: str, way: Way) -> str:
     """
     if fault in STRIKES_ALL:
         return "order"
-    bears = not answers(fault) or path_of(operation, way) == PATHS[operation]
+    own = any(body.get("match") == AT for body in FAULTS[fault])
+    bears = not own or path_of(operation, way) == PATHS[operation]
     return "boot" if bears else "running"
 
 
-def answers(fault: str) -> bool:
-    """Tell whether a fault strikes the very answer that an effect waits for."""
-    return any(body.get("match") == AT for body in FAULTS[fault])
+def strikes_at_once(fault: str, side: str) -> bool:
+    """Tell whether it strikes the very answer during whose wait the child dies, or is no fault.
+
+    Others have to strike before the child may die: a request that has not left meets no fault, and
+    one that has come to its end may have met none.
+    """
+    own = any(body.get("match") == AT for body in FAULTS[fault])
+    return not fault or (own and side == "during")
 
 
 def goes_through(way: Way, function: str) -> bool:
@@ -152,13 +158,21 @@ def provoking(operation: str, way: Way, seed: int) -> list[Body]:
     return []
 
 
-def tighten(way: Way) -> None:
+def tighten(operation: str, way: Way) -> None:
     """Narrow what is wide, in a child: an effect has to wait sooner for its turn and its room."""
     asking.PERSIST_REAL_SECONDS = 0.3
     if "slots" in way[-1].text:
         effects.CONCURRENT_MAX = 1
-    if goes_through(way, "_news_within"):
-        budget.RESERVED = 1.02  # type: ignore[assignment]  # one request a second that opens
+    if not goes_through(way, "_news_within"):
+        return
+    path, kept = path_of(operation, way), budget.Budget._kept
+
+    def keep_all_but_one(self: budget.Budget, request: budget.Request, limit: int) -> int:
+        narrow = request.bucket == path and limit < budget.CONNECTIONS
+        return limit - 1 if narrow and not request.priority.protects else kept(self, request, limit)
+
+    budget.WINDOW_NS = 2_500_000_000
+    budget.Budget._kept = keep_all_but_one  # type: ignore[method-assign]
 
 
 def is_again(way: Way) -> bool:
@@ -166,15 +180,14 @@ def is_again(way: Way) -> bool:
     return any(one.function.endswith(", again") for one in way)
 
 
-def pairs() -> Iterator[Target]:
-    """Yield every way that can suspend with every fault, before, during, and after suspending."""
+def pairs(turn: int) -> Iterator[Target]:
+    """Yield every way that can suspend with every fault; each ``turn`` dies on another side of it."""
     for operation in OPERATIONS:
         for way in real(operation):
             for number, fault in enumerate(FAULTS):
                 index = ways(operation).index(way)
-                for turn in range(len(SIDES)):
-                    side = SIDES[(index + number + turn) % len(SIDES)]
-                    yield Target(operation, index, side, fault)
+                side = SIDES[(index + number + turn) % len(SIDES)]
+                yield Target(operation, index, side, fault)
 
 
 def rotated(count: int, seed: int) -> list[Target]:

@@ -144,7 +144,7 @@ class Campaign:
         if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
             said = self.place.said()[-1500:]
             self.problems.append(f"a child ended by itself with {status}: {said}")
-        struck = self.has_struck(target.fault, STRIKE_SECONDS)
+        struck = self.has_struck(STRIKE_SECONDS)
         self.place.control("clear")
         self.found["kills"] += 1
         self.found["missed"] += not reached
@@ -159,7 +159,7 @@ class Campaign:
             self.when = ""
             for body in self.fault:
                 self.place.control("fault", **body)
-            self.flag[0] = not self.fault or awaitfaults.answers(target.fault)
+            self.flag[0] = awaitfaults.strikes_at_once(target.fault, target.side)
 
     def child(self, inside: Callable[[], None] = lambda: None, **more: Any) -> Child:
         """Fork a service."""
@@ -196,17 +196,17 @@ class Campaign:
                 os.kill(os.getpid(), signal.SIGKILL)
 
             awaits.watch(seen)
-            awaitfaults.tighten(wanted)
+            awaitfaults.tighten(target.operation, wanted)
 
         return arrange
 
-    def has_struck(self, fault: str, seconds: float) -> bool:
-        """Tell whether what was armed under a name strikes within a time; no fault always has."""
-        kinds = {body["kind"] for body in awaitfaults.FAULTS[fault]}
+    def has_struck(self, seconds: float) -> bool:
+        """Tell whether the fault strikes within a time; none at all always has."""
+        ours = {(body["kind"], body["seed"]) for body in self.fault}
         deadline = time.monotonic() + seconds
-        while kinds:
+        while ours:
             armed = self.place.control("state")["faults"]
-            if any(row["hits"] for row in armed if row["kind"] in kinds):
+            if any(row["hits"] for row in armed if (row["kind"], row["seed"]) in ours):
                 return True
             if time.monotonic() > deadline:
                 return False
@@ -223,7 +223,7 @@ class Campaign:
             if self.rests:
                 self.arm("order", target)
             armed = not self.when
-            self.flag[0] = self.flag[0] or (armed and self.has_struck(target.fault, 0))
+            self.flag[0] = self.flag[0] or (armed and self.has_struck(0))
             if not child.pump(FLEE_EVERY_SECONDS):
                 return True
             if time.monotonic() > deadline:

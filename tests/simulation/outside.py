@@ -22,6 +22,7 @@ SETTLED = (
     "SELECT (SELECT count(*) FROM instance WHERE machine = 'order'"
     " AND state IN ('INTENDED', 'SENT', 'UNKNOWN', 'OPEN', 'PARTIAL')),"
     " (SELECT state FROM instance WHERE machine = 'process'),"
+    " (SELECT state FROM instance WHERE machine = 'hold' AND key = 'account'),"
     " (SELECT max(at) FROM journal WHERE kind = 'Reconciled')"
 )
 
@@ -81,10 +82,11 @@ class Outside:
             return False
         db = open_reader(self.folder / "state.db", alive=True)
         try:
-            live, process, read_at = db.execute(SETTLED).fetchone()
+            live, process, hold, read_at = db.execute(SETTLED).fetchone()
         finally:
             db.close()
-        return not live and process == "RUNNING" and (read_at or 0) > since
+        held = (process, hold) == ("RUNNING", "HELD")
+        return held and not live and (read_at or 0) > since
 
     async def statement(self) -> None:
         """Write down what the account holds at the end."""

@@ -15,7 +15,7 @@ from bot.engine.reactor import Point
 
 LOTS = {"BTCUSDT": "0.01", "ETHUSDT": "0.2", "SOLUSDT": "5"}
 SYMBOLS = tuple(LOTS)
-QUIET_SECONDS_MAX, CALM_SECONDS = 40.0, 4.0
+QUIET_SECONDS_MAX, CALM_SECONDS = 60.0, 4.0
 
 Json = dict[str, Any]
 
@@ -227,12 +227,15 @@ async def _until(at: float) -> None:
 
 
 async def quiet(stage: Stage) -> None:
-    """End every fault, open nothing new, and let the bot come to rest."""
+    """End every fault, open nothing new, and let the bot come to rest. Raises TimeoutError."""
     await stage.control("clear")
-    await stage.ask("hold")
     since = (await stage.control("state"))["market_ms"]
     waited = calm = 0.0
-    while waited < QUIET_SECONDS_MAX and calm < CALM_SECONDS:
+    while calm < CALM_SECONDS:
+        if not calm:
+            await stage.ask("hold")  # a bot that was dead did not hear it
         await asyncio.sleep(1.0)
         waited += 1.0
         calm = calm + 1.0 if await stage.settled(since) else 0.0
+        if waited >= QUIET_SECONDS_MAX:
+            raise TimeoutError(f"expected rest within {QUIET_SECONDS_MAX:g} s of quiet, found none")

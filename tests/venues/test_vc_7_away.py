@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 import websockets
 
+from bot.config import load
 from bot.core.events import FramesRefused, StreamLost, StreamUp
 from bot.core.values import OrderStatus
 from bot.edge.venues.dcp import Dcp
 from bot.edge.venues.rest import Declined
 from bot.edge.venues.send import send_order
 from bot.edge.venues.stream import private_stream
+from bot.errors import ConfigError
 from tests.edge.worlds import Recorder, entry, running, spawn_exchange, stop_exchange, venue_at
 from tests.venues.world import SYMBOL, WALLET, Ear, Scripted, flat, position_of, prices, resting
 
@@ -156,3 +158,17 @@ async def test_vc59_a_busy_venue_is_asked_again_and_what_does_not_stand_is_said(
 
 def dcp_info(**changes):
     return {"product": "DERIVATIVES", "dcpStatus": "ON", "timeWindow": str(WINDOW)} | changes
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fits"),
+    [(0, True), (1, False), (2, False), (3, True), (300, True), (301, False), (-1, False)],
+)
+def test_vc59_its_window_is_one_that_the_venue_takes(tmp_path, seconds, fits):
+    file = tmp_path / "bot.toml"
+    file.write_text(f"[venue]\ndcp_seconds = {seconds}\n")
+    if fits:
+        assert load(file, {}).config.venue.dcp_seconds == seconds
+    else:
+        with pytest.raises(ConfigError, match=r"venue\.dcp_seconds: expected"):
+            load(file, {})

@@ -66,6 +66,7 @@ class Stream:
         venue: Bybit,
         post: Post,
         timing: Timing,
+        *,
         dcp: Dcp | None = None,
     ) -> None:
         self.name = name
@@ -246,4 +247,4 @@ def private_stream(
     """
     reader = PrivateReader(symbols, venue.category, venue.clock, post)
     path = "/v5/private"
-    return Stream("private", path, PRIVATE_TOPICS, reader, venue, post, timing, dcp)
+    return Stream("private", path, PRIVATE_TOPICS, reader, venue, post, timing, dcp=dcp)
