@@ -184,6 +184,8 @@ def panic(
         raise ConfigError(
             [*error.problems, "HALT is set; the venue is not known: mend the file and panic again"]
         ) from error
+    if not state.exists():
+        say(f"{state} does not exist: no bot ran here, is --state right? Acting all the same.")
     holder = files.holder(state) if end_bot else None
     pid = (holder or {}).get("pid")
     lines = asyncio.run(

@@ -50,7 +50,8 @@ def _show_status(found: Status) -> None:
     if found.bot.state != "running" and found.bot.heartbeat_age_seconds is not None:
         put(f"          last heartbeat {age(found.bot.heartbeat_age_seconds)} ago")
     if found.bot.lease:
-        put(f"lease     {', '.join(f'{key} {value}' for key, value in found.bot.lease.items())}")
+        lease = ", ".join(f"{key} {value}" for key, value in found.bot.lease.items())
+        put(f"lease     {lease} (real time; all below is market time)")
     put(f"entries   {found.level}{': why' if found.why else ''}")
     for reason in found.why:
         put(f"          - {reason}")

@@ -59,7 +59,8 @@ class Reading:
                 self.refuse(key, no_such_key(key))
             elif key in _NOT_IN_FILE:
                 variable, file = sources(FIELDS[key][1])
-                self.refuse(key, f"expected in {variable} or the file of {file}, found it here")
+                where = f"the file of {file} (or {variable} for a simulated exchange)"
+                self.refuse(key, f"expected in {where}, found it here")
             else:
                 self.accept(key, value, self.name)
                 self._refuse_wider(key)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from bot.core.world import Closed, World
 
 MARK_EVERY_MS = 60_000
+DUST = Decimal("0.000001")
+"""What the venue's own rounding may leave between two readings, quote units."""
 
 
 def fraction(part: Decimal, whole: Decimal) -> float:
@@ -138,10 +140,14 @@ def rebase(turn: Turn, event: Commanded) -> None:
 
 
 def reconcile(turn: Turn, event: Reconciled) -> None:
-    """Take the venue's wallet as cash; the first one is the baseline of everything."""
+    """Take the venue's wallet as cash where it may be believed; the first is every baseline."""
+    known = turn.world.account
+    # less than a cent is not taken over: a leak adds up until it shows
+    believed = known.peak == ZERO or turn.world.state("reconciliation") == "MISMATCH"
+    dust = abs(event.wallet - known.cash) < DUST
     account = replace(
-        turn.world.account,
-        cash=event.wallet,
+        known,
+        cash=event.wallet if believed or dust else known.cash,
         reconciled_at=turn.world.at,
         # every execution before it was read and booked
         fills_since=min(event.as_of, turn.world.at),

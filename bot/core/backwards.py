@@ -27,6 +27,7 @@ ACCOUNT_TIMES = (
     "full_at",
     "began_at",
     "fills_floor",
+    "reread_at",
 )
 POSITION_TIMES = ("naked_since", "asked_at", "left_at", "venue_at")
 FEED_TIMES = ("seen_at", "refused_at", "asked_at")

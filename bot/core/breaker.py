@@ -58,7 +58,18 @@ def served(world: World, event: Reconciled, key: str) -> str:
 
 def tell(world: World, event: VenueTroubled, key: str) -> Iterator[Effect]:
     """Tell people."""
-    yield Notify(severity="warning", text=f"venue breaker open: {troubled(world, event, key)}")
+    yield Notify(
+        severity="warning",
+        text=(
+            f"the venue does not serve us ({troubled(world, event, key)}): no entries until it does;"
+            " exits and stops go on, it is tried again by itself"
+        ),
+    )
+
+
+def tell_over(world: World, event: Reconciled, key: str) -> Iterator[Effect]:
+    """Tell people that it is over."""
+    yield Notify(severity="info", text="the venue answers again: entries may go on")
 
 
 def ask(world: World, event: Ticked, key: str) -> Iterator[Effect]:
@@ -74,7 +85,7 @@ BREAKER = Table("breaker", BreakerState, (
     Row(CLOSED,    VenueTroubled, troubled,              OPEN,      (tell,)),
     Row(HALF_OPEN, VenueTroubled, troubled,              OPEN),
     Row(OPEN,      Ticked,        rested,                HALF_OPEN, (ask,)),
-    Row(HALF_OPEN, Reconciled,    served,                CLOSED),
+    Row(HALF_OPEN, Reconciled,    served,                CLOSED,    (tell_over,)),
 ), key=ACCOUNT, lowers={OPEN: Level.REDUCE_ONLY, HALF_OPEN: Level.REDUCE_ONLY})
 # fmt: on
 

@@ -79,7 +79,7 @@ def sound(world: World, asked: Asked) -> str | None:
         return f"expected a finite price above 0 and under {LARGEST:g}, found {asked.price}"
     if instrument is None:
         return None
-    if asked.qty % instrument.lot:
+    if asked.qty % instrument.lot and not asked.reduce_only:  # what is open may always be closed
         return f"quantity {asked.qty} is not a multiple of the lot {instrument.lot:f}"
     if asked.price is not None and asked.price % instrument.tick:
         return f"price {asked.price} is not a multiple of the tick {instrument.tick:f}"
@@ -300,14 +300,6 @@ def self_match(world: World, asked: Asked) -> str | None:
     return None
 
 
-def foreign(world: World, asked: Asked) -> str | None:
-    """Somebody else works in this symbol."""
-    for o in world.foreign.values():
-        if o.symbol == asked.symbol:
-            return f"order {o.venue_id} in {o.symbol} is not ours: {o.side} {o.qty:f}"
-    return None
-
-
 NONSENSE: tuple[tuple[str, Question], ...] = (
     ("instrument", listed),
     ("sanity", sound),
@@ -332,7 +324,6 @@ LIMITS: tuple[tuple[str, Question], ...] = (
     ("drawdown", drawdown),
     ("open orders", open_orders),
     ("self-match", self_match),
-    ("foreign order", foreign),
 )
 """Asked of every entry beside the lattice."""
 

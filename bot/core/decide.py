@@ -116,7 +116,7 @@ def reconciled(turn: Turn, event: events.Reconciled) -> None:
     if turn.world.account.booked_at >= event.as_of:
         known = turn.world.account
         deeper = max(known.reread or "light", event.depth, key=LOOK_BACK_MS.__getitem__)
-        turn.set(account=replace(known, reread=deeper))  # torn
+        turn.set(account=replace(known, reread=deeper, reread_at=0))  # torn
         return
     orders.missing(turn, event)
     orders.all_booked(turn, event.as_of)
@@ -232,8 +232,8 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Restored:         (restored,),
     events.Panicked:         (panicked, process.advance),
     events.Ticked:           (parameters.expire, feeds.tick, orders.tick, deliveries.due_again,
-                              doubt.tick, working.tick, positions.tick, protection.tick, shadow.follow,
-                              account.review, kill_ticks, runs.flatten, breaker.tick, reconciliation.due,
+                              doubt.tick, positions.tick, protection.tick, shadow.follow, account.review,
+                              kill_ticks, runs.flatten, working.tick, breaker.tick, reconciliation.due,
                               process.advance, runs.tick),
     events.ClockJumped:      (clock_jumped,),
     events.CandleClosed:     (shadow.candle, feeds.candle),

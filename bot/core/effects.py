@@ -23,6 +23,8 @@ class Effect(Struct, frozen=True, tag=True, kw_only=True):
 class Submit(Effect, frozen=True):
     """Send an order: at ``price`` or better, at market if that is None.
 
+    ``close_all`` asks the venue to close whatever is open: a quantity that is off a new lot.
+
     The bracket travels with an entry and is held by the venue.
     """
 
@@ -31,6 +33,7 @@ class Submit(Effect, frozen=True):
     side: Side
     qty: Decimal
     reduce_only: bool
+    close_all: bool = False
     price: Decimal | None = None
     stop: Decimal | None = None
     take: Decimal | None = None

@@ -53,8 +53,9 @@ class VenueConnected(Event, frozen=True):
 
 
 class Listed(Event, frozen=True):
-    """What the venue lists now, asked from time to time: sizes and ticks change, symbols go."""
+    """What the venue lists of the symbols asked for: sizes and ticks change, symbols go."""
 
+    symbols: tuple[str, ...]
     instruments: tuple[Instrument, ...]
 
 
@@ -62,7 +63,7 @@ class Reconciled(Event, frozen=True):
     """The venue's view of the account, asked for with ``Reconcile``; ``as_of`` is when it was asked.
 
     ``orders`` are the ones asked about, ``foreign`` the open ones that were not; ``moves`` is the
-    cash that came and went without an execution.
+    cash that came and went without an execution, ``question`` the seq that asked.
     """
 
     as_of: int
@@ -73,6 +74,7 @@ class Reconciled(Event, frozen=True):
     foreign: tuple[VenueOrder, ...] = ()
     moves: tuple[CashMove, ...] = ()
     depth: str = "light"
+    question: int = 0
 
 
 class Compared(Event, frozen=True):

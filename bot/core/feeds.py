@@ -113,7 +113,7 @@ def short(world: World, event: Backfilled, key: str) -> str:
 
 def lost(world: World, event: StreamLost, key: str) -> str | None:
     """The public stream ended."""
-    return event.reason if event.stream == "public" else None
+    return f"the public stream is down: {event.reason}" if event.stream == "public" else None
 
 
 def jumped(world: World, event: ClockJumped, key: str) -> str:
@@ -181,7 +181,7 @@ def listed(turn: Turn, event: Listed) -> None:
     """Learn new sizes and ticks; hold the entries of a symbol that is no longer traded."""
     found = {i.symbol: i for i in event.instruments}
     turn.set(instruments={**turn.world.instruments, **found})
-    for symbol in turn.world.feeds:
+    for symbol in event.symbols:
         if symbol not in found and turn.world.state("hold", symbol) != "HELD":
             gone = Limited(at=turn.world.at, control="instrument", reason="no longer listed")
             turn.fire(HOLD, gone, symbol)

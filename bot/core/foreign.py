@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bot.core.asking import pending
 from bot.core.effects import Cancel, Effect, Notify
 from bot.core.events import Reconciled
-from bot.core.machine import BORN, Row, Table
+from bot.core.machine import BORN, Level, Row, Table
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn
@@ -73,21 +73,34 @@ FOREIGN = Table("external", ExternalState, (
     Row((BORN, GONE), Reconciled, found, EXTERNAL, (ask,)),
     Row(EXTERNAL,     Reconciled, other, EXTERNAL, (ask,)),
     Row(EXTERNAL,     Reconciled, left,  GONE),
-), key="symbol")
+), key="symbol", lowers={EXTERNAL: Level.REDUCE_ONLY})
 # fmt: on
 
 
 def seen(turn: Turn, event: Reconciled) -> None:
-    """Take in which open orders are not ours."""
+    """Take in which open orders are not ours; an answer says nothing of what came after its question."""
     mine = f"{turn.world.instance}-"
-    strange = [row for row in event.foreign if not row.order.startswith(mine)][:FOREIGN_MAX]
-    turn.set(foreign={row.venue_id: row for row in strange})
+    strange = [row for row in event.foreign if not row.order.startswith(mine)]
+    turn.set(foreign={row.venue_id: row for row in _kept(strange)})
+    asked_at = (turn.world.epoch, event.question or turn.seq)
     for row in event.foreign:
-        if row.order.startswith(mine):
+        if row.order.startswith(mine) and decided_at(row.order) <= asked_at:
             _let_go(turn, row)
     symbols = {row.symbol for row in strange} | set(turn.world.machines.get("external", {}))
     for symbol in sorted(symbols):
         turn.fire(FOREIGN, event, symbol)
+
+
+def _kept(rows: list[VenueOrder]) -> list[VenueOrder]:
+    """Return so many rows, at least one of each symbol: a symbol is blocked by any of them."""
+    first = {row.symbol: row for row in reversed(rows)}
+    return [*first.values(), *rows[: FOREIGN_MAX - len(first)]]
+
+
+def decided_at(order: str) -> tuple[int, int]:
+    """Return the epoch and the seq in which an order of ours was decided; 0 where its id is silent."""
+    epoch, seq = [int(n) if n.isdigit() else 0 for n in f"{order}--".split("-")[1:3]]
+    return epoch, seq
 
 
 def _let_go(turn: Turn, row: VenueOrder) -> None:

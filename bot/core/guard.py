@@ -101,8 +101,14 @@ def settled_in(state: str) -> When:
 
 
 def tell(world: World, event: Reviewed | Commanded | DoubtAged, key: str) -> Iterator[Effect]:
-    """Tell people that the guard moved."""
-    yield Notify(severity="warning", text=f"guard moved from {world.state('guard')}")
+    """Tell people that the guard moves, and why."""
+    asked: tuple[When, ...] = (told,)
+    if isinstance(event, Reviewed):
+        asked = (broken, weak, sound)
+    elif isinstance(event, DoubtAged):
+        asked = (doubted_long, doubted)
+    why = next((found for ask in asked if (found := ask(world, event, key))), "")
+    yield Notify(severity="warning", text=f"guard leaves {world.state('guard')}: {why}")
 
 
 def cancel_entries(world: World, event: object, key: str) -> Iterator[Effect]:

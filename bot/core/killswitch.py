@@ -67,11 +67,17 @@ def _entries_gone(world: World, key: str) -> bool:
     return not any(o.entry and in_scope(world, key, o.symbol) for o in world.orders.values())
 
 
+def _since(world: World, key: str) -> str:
+    """Return why it was tripped: what follows must not hide it."""
+    instance = world.instance_of("kill", key)
+    return instance.reason.partition("; entries are gone")[0] if instance else ""
+
+
 def to_flatten(world: World, event: Ticked, key: str) -> str | None:
     """Entries are gone and positions are to be closed."""
     open_ = still_open(world, key)
     if _entries_gone(world, key) and world.settings.kill.flatten and open_:
-        return f"entries are gone; closing {', '.join(open_)}"
+        return f"{_since(world, key)}; entries are gone; closing {', '.join(open_)}"
     return None
 
 
@@ -80,12 +86,15 @@ def entries_gone(world: World, event: Ticked, key: str) -> str | None:
     if not _entries_gone(world, key):
         return None
     open_ = still_open(world, key)
-    return f"entries are gone; {len(open_)} positions kept under their stops"
+    kept = f"{len(open_)} positions kept under their stops"
+    return f"{_since(world, key)}; entries are gone; {kept}"
 
 
 def flat(world: World, event: Ticked, key: str) -> str | None:
     """All positions are closed."""
-    return None if still_open(world, key) else "all positions are closed"
+    if still_open(world, key):
+        return None
+    return f"{_since(world, key)}; all positions are closed"
 
 
 def rearm_blockers(world: World, key: str) -> list[str]:

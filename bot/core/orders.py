@@ -55,6 +55,7 @@ class OrderState(StrEnum):
 
 INTENDED, SENT, UNKNOWN, OPEN, PARTIAL, FILLED, CANCELED, REJECTED, EXPIRED, LOST = OrderState
 LIVE = (INTENDED, SENT, UNKNOWN, OPEN, PARTIAL)
+RESTING = (OrderStatus.OPEN, OrderStatus.PARTIAL)
 INTENTS_KEPT_MS = 3_600_000
 LATE_REAL_SECONDS = 30.0
 """An execution may be readable this long after the venue told of its order's end."""
@@ -180,6 +181,8 @@ def intend(
     turn.fire(ORDER, event, order)
     stop, take = bracket or (None, None)
     ttl = world.real_ms(world.settings.orders.entry_ttl_real_seconds)
+    instrument = world.instruments.get(symbol)
+    off_lot = instrument is not None and bool(qty % instrument.lot)
     turn.emit(
         Submit(
             order=order,
@@ -187,6 +190,7 @@ def intend(
             side=side,
             qty=qty,
             reduce_only=not entry,
+            close_all=off_lot and not entry,
             price=price,
             stop=stop,
             take=take,
@@ -202,8 +206,10 @@ def news(
     """Move an order by what was heard of it."""
     key = event.row.order if isinstance(event, OrderReported) else event.order
     order = turn.world.orders.get(key)
-    if order is None:
-        return  # not ours, or at its end already
+    if order is None:  # not ours, or at its end already
+        if isinstance(event, OrderReported) and event.row.status in RESTING:
+            _rests_after_all(turn, key)
+        return
     order = replace(order, news_at=turn.world.at)
     if isinstance(event, OrderReported):
         price = order.price if event.row.price is None else event.row.price
@@ -214,6 +220,13 @@ def news(
         _ended(turn, key)
     if isinstance(event, Rejected) and not order.entry:
         ask_account(turn)  # a refused exit says that the account is not what it seems
+
+
+def _rests_after_all(turn: Turn, key: str) -> None:
+    """An order of ours that was taken for ended rests: a reading finds and cancels it."""
+    account = turn.world.account
+    if key.startswith(f"{turn.world.instance}-"):
+        turn.set(account=replace(account, reread=account.reread or "light", reread_at=0))
 
 
 def booked(turn: Turn, key: str, qty: Decimal) -> None:

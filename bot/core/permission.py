@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.breaker import BREAKER
 from bot.core.feeds import FEED
+from bot.core.foreign import FOREIGN
 from bot.core.guard import GUARD
 from bot.core.holds import HOLD
 from bot.core.killswitch import KILL
@@ -28,7 +29,8 @@ _ACCOUNT_WIDE: tuple[Table, ...] = (
     BREAKER,
     RECONCILIATION,
 )
-_PER_SYMBOL: tuple[Table, ...] = (KILL, HOLD, FEED)
+_PER_SYMBOL: tuple[Table, ...] = (KILL, HOLD, FEED, FOREIGN)
+_UNBORN_IS_FREE = (KILL, HOLD, FOREIGN)
 
 
 def lowered(world: World, symbol: str = "") -> list[tuple[Level, str]]:
@@ -39,7 +41,7 @@ def lowered(world: World, symbol: str = "") -> list[tuple[Level, str]]:
     for table, key in asked:
         instance = world.instance_of(table.name, key)
         if instance is None:
-            if table is not KILL and table is not HOLD:
+            if table not in _UNBORN_IS_FREE:
                 found.append((Level.REDUCE_ONLY, f"{table.name} {key} is not born yet"))
             continue
         level = table.lowers.get(instance.state, Level.FULL)
@@ -63,8 +65,3 @@ def entry_level(world: World, symbol: str = "") -> Level:
     """Return what an entry in ``symbol`` may do now."""
     found = lowered(world, symbol)
     return found[0][0] if found else Level.FULL
-
-
-def exit_level(world: World) -> Level:
-    """Return what a protective order may do: never below REDUCE_ONLY, whatever the machines say."""
-    return max(Level.REDUCE_ONLY, entry_level(world))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from bot.core import orders
+from bot.core.effects import Notify
 from bot.core.events import (
     Filled,
     Intended,
@@ -127,6 +128,7 @@ def book(turn: Turn, fill: VenueFill) -> None:
     after = replace(after, naked_since=min(after.naked_since, world.at))
     turn.put("positions", fill.symbol, after)
     turn.note(FillBooked(fill, realised))
+    _tell_stranger(turn, fill)
     orders.booked(turn, fill.order, fill.qty)
     event = Filled(at=world.at, fill=fill)
     if before.qty and (not after.qty or after.qty * before.qty < 0):
@@ -158,6 +160,19 @@ def in_its_place(before: Position, fill: VenueFill) -> tuple[Position, Decimal]:
 
 def _as_fill(symbol: str, leg: Leg) -> VenueFill:
     return VenueFill(leg.fill, "", symbol, leg.side, leg.qty, leg.price, leg.fee, leg.at)
+
+
+def _tell_stranger(turn: Turn, fill: VenueFill) -> None:
+    """Tell people, once an order, that somebody else trades what the bot keeps."""
+    mine = fill.order.startswith(f"{turn.world.instance}-") or fill.by
+    if mine or fill.order == turn.world.stranger:
+        return
+    turn.set(stranger=fill.order)
+    text = (
+        f"{fill.side} {fill.qty:f} {fill.symbol} at {fill.price:f} was not ours"
+        f" (order {fill.order or 'without an id'}): it is booked, and the position is kept as one"
+    )
+    turn.emit(Notify(severity="warning", text=text))
 
 
 def _forget(turn: Turn) -> None:
@@ -194,6 +209,7 @@ def apply_fill(before: Position, fill: VenueFill) -> tuple[Position, Decimal]:
         qty=qty,
         fees=before.fees + fill.fee,
         realised=before.realised + realised,
+        exits=0,
         exit_value=before.exit_value + closing * fill.price,
         exit_qty=before.exit_qty + closing,
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from bot.core.asking import ask_account, pending
-from bot.core.effects import Protect
+from bot.core.effects import Notify, Protect
 from bot.core.events import PositionReported, Reconciled, Ticked
 from bot.core.orders import cancel_entries, intend
 from bot.core.positions import FLAT, OPEN, exit_side, opening
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from bot.core.turn import Turn
     from bot.core.world import Position, World
 
+EXITS_TOLD = 3
+"""Attempts to close a position before people are called."""
+EXIT_PAUSE_MAX = 16
+"""The longest pause between attempts, in units of ``orders.naked_real_seconds``."""
 FALLBACK = Decimal("0.02")
 """Distance from the mark, as a fraction, of the stop of a position whose own is not known."""
 
@@ -56,7 +60,7 @@ def seen(turn: Turn, venue: VenuePosition) -> None:
         return
     position = replace(position, venue_qty=venue.qty, venue_at=now)
     if position.qty or turn.world.state("position", venue.symbol) != FLAT:
-        wanted = position.stop if position.stop is not None else venue.stop
+        wanted = tighter(position, venue) or position.stop or venue.stop
         held = venue.stop is not None and venue.stop == wanted and bool(venue.qty)
         naked = position.naked_since if not held and position.naked_since else now
         position = replace(
@@ -67,6 +71,14 @@ def seen(turn: Turn, venue: VenuePosition) -> None:
             naked_since=0 if held else naked,
         )
     turn.put("positions", venue.symbol, position)
+
+
+def tighter(position: Position, venue: VenuePosition) -> Decimal | None:
+    """Return a stop that a person moved closer at the venue, or None: it is never widened again."""
+    if venue.stop is None or position.stop is None or not position.stop_held:
+        return None
+    closer = (venue.stop - position.stop) * (1 if position.qty > 0 else -1)
+    return venue.stop if closer > 0 else None
 
 
 def tick(turn: Turn, event: Ticked) -> None:
@@ -126,17 +138,28 @@ def fallback_stop(world: World, symbol: str) -> Decimal:
 def leave(turn: Turn, symbol: str, reason: str) -> str | None:
     """Close an open position with a reduce-only order at market; what it leaves is closed again.
 
-    None if that is on its way, or was tried a moment ago: a refused exit is not a loop. An entry
+    None if that is on its way, or was tried a moment ago: the pause doubles with each attempt,
+    so that exits which cannot leave are no loop, and people are told. An entry
     that still rests in the symbol is cancelled first, or it would open what is being closed.
     """
     position: Position = turn.world.positions[symbol]
     pause = turn.world.real_ms(turn.world.settings.orders.naked_real_seconds)
     if turn.world.state("position", symbol) != OPEN or not position.qty:
         return None
-    if position.left_at and turn.world.at < position.left_at + pause:
+    tries = position.exits
+    if position.left_at and turn.world.at < position.left_at + pause * min(
+        2**tries, EXIT_PAUSE_MAX
+    ):
         return None
-    left = replace(position, left_at=turn.world.at, leaving=position.leaving or reason)
+    left = replace(
+        position, left_at=turn.world.at, leaving=position.leaving or reason, exits=tries + 1
+    )
     turn.put("positions", symbol, left)
+    if tries == EXITS_TOLD:
+        text = (
+            f"{symbol} could not be closed in {tries} attempts ({left.leaving}): look at the venue"
+        )
+        turn.emit(Notify(severity="critical", text=text))
     cancel_entries(turn, symbol)
     order = intend(turn, symbol, exit_side(position), abs(position.qty), reason)
     opening(turn, symbol, order)

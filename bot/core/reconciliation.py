@@ -1,7 +1,7 @@
 """Reconciliation: whether the bot's ledger is the venue's. CLEAN DRIFT RESOLVING MISMATCH.
 
 A light reading every minute, a full one every quarter of an hour, one of the whole day at its end.
-Invariants: a difference is read anew, each time deeper, before the venue's numbers are taken over;
+Invariants: a difference is read anew, later and deeper, before the venue's numbers are taken over;
 every comparison is a row; no entry while a difference stands; one that stays holds the account.
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from bot.core.asking import LOOK_BACK_MS, account_question, pending
-from bot.core.effects import Effect, Notify, Reconcile
+from bot.core.effects import Reconcile
 from bot.core.events import Compared, Limited, Reconciled, Started, Ticked
 from bot.core.facts import AccountCompared, CashMoved
 from bot.core.holds import HOLD
@@ -65,19 +65,17 @@ def whole_day(world: World, event: Compared, key: str) -> str | None:
     return event.differs if event.differs and event.depth == "day" else None
 
 
-def read_full(world: World, event: Compared, key: str) -> Iterator[Effect]:
-    """Read the executions and cash moves of the last hours anew."""
-    yield account_question(world, "full")
+def otherwise(world: World, event: Compared, key: str) -> str | None:
+    """They differ in another way than the one that was taken over."""
+    instance = world.instance_of("reconciliation")
+    known = instance is not None and instance.reason == event.differs
+    return None if known else event.differs or None
 
 
-def read_day(world: World, event: Compared, key: str) -> Iterator[Effect]:
-    """Read everything of the day anew."""
-    yield account_question(world, "day")
-
-
-def alarm(world: World, event: Compared, key: str) -> Iterator[Effect]:
-    """Call people."""
-    yield Notify(severity="critical", text=f"the ledger is not the venue's: {event.differs}")
+DEEPER: dict[str, tuple[str, float]] = {DRIFT: ("full", 2.0), RESOLVING: ("day", 20.0)}
+"""How deep the account is read again, after how many real seconds: the venue's lists lag."""
+DAY_LATE_MS = 300_000
+"""The day is read this long after its end: funding and its rows need a moment."""
 
 
 # fmt: off
@@ -85,9 +83,10 @@ RECONCILIATION = Table("reconciliation", ReconciliationState, (
     #   from                         on        when                   to         then
     Row(BORN,                        Started,  always("first start"), CLEAN),
     Row((DRIFT, RESOLVING, MISMATCH), Compared, equal,                CLEAN),
-    Row(CLEAN,                       Compared, differs,               DRIFT,     (read_full,)),
-    Row(DRIFT,                       Compared, still,                 RESOLVING, (read_day,)),
-    Row(RESOLVING,                   Compared, whole_day,             MISMATCH,  (alarm,)),
+    Row(CLEAN,                       Compared, differs,               DRIFT),
+    Row(MISMATCH,                    Compared, otherwise,             DRIFT),
+    Row(DRIFT,                       Compared, still,                 RESOLVING),
+    Row(RESOLVING,                   Compared, whole_day,             MISMATCH),
 ), key=ACCOUNT, lowers={s: Level.REDUCE_ONLY for s in ReconciliationState if s is not CLEAN})
 # fmt: on
 
@@ -132,6 +131,10 @@ def compare(turn: Turn, event: Reconciled) -> bool:
     step = turn.fire(RECONCILIATION, compared)
     if step is not None and step.dest == MISMATCH:
         turn.fire(HOLD, Limited(at=world.at, control="reconciliation", reason=why))
+    if step is not None and step.dest in DEEPER:
+        depth, seconds = DEEPER[step.dest]
+        later = world.at + world.real_ms(seconds)
+        turn.set(account=replace(turn.world.account, reread=depth, reread_at=later))
     return turn.world.state("reconciliation") in (CLEAN, MISMATCH)
 
 
@@ -145,13 +148,18 @@ def difference(world: World, event: Reconciled) -> Iterator[str]:
         if there.get(symbol, ZERO) != position.qty:
             yield f"{symbol} {there.get(symbol, ZERO):f}, ledger {position.qty:f}"
     for symbol in sorted(set(there) - set(world.positions)):
-        yield f"{symbol} {there[symbol]:f} is not traded here"
+        yield (
+            f"{symbol} {there[symbol]:f} is open at the venue and not traded here: close it there,"
+            " add it to market.symbols, or give the bot an account of its own"
+        )
 
 
 def due(turn: Turn, event: Ticked) -> None:
     """Compare the account with the venue from time to time; at the day's end, all of the day."""
     world, account = turn.world, turn.world.account
     if pending(world, Reconcile):
+        return
+    if account.reread and world.at < account.reread_at:
         return
     if account.reread:
         turn.set(account=replace(account, reread=""))
@@ -160,8 +168,9 @@ def due(turn: Turn, event: Ticked) -> None:
     if world.state("process") != "RUNNING":
         return
     limits = world.settings.orders
-    if account.compared_day and world.at // DAY_MS > account.compared_day:
-        turn.set(account=replace(account, compared_day=world.at // DAY_MS))
+    day = (world.at - DAY_LATE_MS) // DAY_MS
+    if account.compared_day and day > account.compared_day:
+        turn.set(account=replace(account, compared_day=day))
         turn.emit(account_question(world, "day"))
     elif world.at >= account.full_at + world.real_ms(limits.reconcile_full_real_seconds):
         turn.set(account=replace(account, full_at=world.at, reconciled_at=world.at))

@@ -21,8 +21,9 @@ from bot.core.events import Commanded, StopAsked, Ticked
 from bot.core.guard import GUARD
 from bot.core.holds import HOLD
 from bot.core.killswitch import KILL, in_scope, rearm_blockers, still_open
-from bot.core.machine import BORN, Row, Table
+from bot.core.machine import BORN, Level, Row, Table
 from bot.core.orders import cancel_entries
+from bot.core.permission import lowered
 from bot.core.process import PROCESS
 from bot.core.world import ACCOUNT, Run
 
@@ -77,6 +78,20 @@ def _unknown_symbol(world: World, event: Commanded) -> str | None:
         known = ", ".join(sorted(world.positions)) or "none yet"
         return f"symbol: expected one of {known}; found {key!r}"
     return None
+
+
+def _loosened(machine: str, state: str) -> Callable[[World, Run], str | None]:
+    """Return the proof of a loosening: the state, and what holds entries down all the same."""
+
+    def verified(world: World, run: Run) -> str | None:
+        if world.state(machine, key_of(run.args)) != state:
+            return None
+        left = [why for level, why in lowered(world) if level < Level.REDUCED]
+        return f"{machine} is {state}" + (
+            f"; entries still wait: {'; '.join(left)}" if left else ""
+        )
+
+    return verified
 
 
 def _state_is(machine: str, *states: str) -> Callable[[World, Run], str | None]:
@@ -187,7 +202,7 @@ VERBS: dict[str, Verb] = {
             _hold,
             _state_is("hold", "HELD"),
         ),
-        Verb("release", "End a hold.", False, _why_not_release, _hold, _state_is("hold", "FREE")),
+        Verb("release", "End a hold.", False, _why_not_release, _hold, _loosened("hold", "FREE")),
         Verb(
             "reduce",
             "Trade at reduced size until the guard recovers.",
@@ -211,7 +226,7 @@ VERBS: dict[str, Verb] = {
             False,
             _why_not_rearm,
             _rearm,
-            _state_is("kill", "ARMED"),
+            _loosened("kill", "ARMED"),
         ),
         Verb(
             "flatten",

@@ -160,7 +160,7 @@ class Orders(Struct, frozen=True):
             0.5,
             60,
         ),
-    ] = 2.0
+    ] = 1.0
     troubles_max: Annotated[
         int, _number("Requests in a row that fail before the venue breaker opens.", 1, 20, LOWER)
     ] = 5

@@ -98,7 +98,8 @@ class Turn:
     def again(self, effect_id: str, effect: Any) -> None:
         """Hand out an effect that was stored by an earlier event."""
         self.dispatches.append(Dispatch(effect_id, effect, again=True))
-        self._count(effect)
+        if self.world.state("breaker") != "OPEN":  # else hardly any of them leaves
+            self._count(effect)
 
     def _count(self, effect: Effect) -> None:
         """Count a message to the venue's order book towards its rate."""

@@ -69,8 +69,22 @@ def denials(world: World, order: Order, price: Decimal, *, counted: bool = False
     return controls.denials(world, asked)
 
 
+def _past(world: World, order: Order, price: Decimal) -> str | None:
+    """Tell whether the market ran too far towards the target: stop and target stay where they are."""
+    position = world.positions.get(order.symbol)
+    if order.price is None or position is None or position.take is None:
+        return None
+    way, gone = abs(position.take - order.price), abs(price - order.price)
+    if gone * 2 <= way:
+        return None
+    return f"{gone:f} of the {way:f} to the target {position.take:f} are gone already"
+
+
 def _may_follow(turn: Turn, order: Order, price: Decimal) -> bool:
     found = denials(turn.world, order, price)
+    why = _past(turn.world, order, price)
+    if why:
+        found.append(Denial("follow", why))
     for denial in found:
         turn.note(OrderRefused(order.symbol, order.side, denial.control, denial.reason))
     return not found

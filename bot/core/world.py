@@ -38,7 +38,7 @@ class Account(Struct, frozen=True):
 
     ``fills_since``: every execution before it was read. ``fills_floor``: executions before it are
     no longer remembered one by one, so none older is booked. Nothing before ``began_at`` is ours.
-    ``reread``: how deep the account is to be read again at the next tick, empty if not.
+    ``reread``: how deep the account is to be read again, empty if not; not before ``reread_at``.
     """
 
     cash: Decimal = ZERO
@@ -58,6 +58,7 @@ class Account(Struct, frozen=True):
     full_at: int = 0
     compared_day: int = 0
     reread: str = ""
+    reread_at: int = 0
 
 
 class Order(Struct, frozen=True):
@@ -112,6 +113,7 @@ class Position(Struct, frozen=True):
     asked_at: int = 0
     left_at: int = 0
     leaving: str = ""
+    exits: int = 0
     venue_qty: Decimal | None = None
     venue_at: int = 0
     opened_at: int = 0
@@ -198,6 +200,7 @@ class World(Struct, frozen=True):
     ``panic_read``: the last line of ``panic.jsonl`` that is in the journal.
     ``foreign``: open orders at the venue that are not ours, by the venue's id.
     ``fills``, ``moves``: the executions and cash moves booked last → when. ``troubles``: requests in a row that failed.
+    ``stranger``: the order of the last execution that was not ours.
     ``guard_before``: where the guard stood before doubt about an order lowered it.
     """
 
@@ -219,6 +222,7 @@ class World(Struct, frozen=True):
     foreign: dict[str, VenueOrder] = {}
     moves: dict[str, int] = {}
     guard_before: str = ""
+    stranger: str = "-"
     troubles: int = 0
     breaker_until: int = 0
     positions: dict[str, Position] = {}

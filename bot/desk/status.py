@@ -145,7 +145,9 @@ def _above(bot: Life, halt: HaltMark, level: Level) -> list[tuple[Level, str]]:
     said = bot.heartbeat.fields.get("level") if bot.heartbeat and bot.lease else None
     told = Level.__members__.get(str(said))
     if told is not None and told < level:
-        found.append((told, f"the bot itself allows only {told.name}: its latch came first"))
+        fields = bot.heartbeat.fields if bot.heartbeat else {}
+        why = fields.get("latch") or fields.get("why") or "it does not say why"
+        found.append((told, f"the bot allows only {told.name}: {why}"))
     return found
 
 
@@ -200,10 +202,16 @@ def _symbol(world: World, name: str, level: Level) -> Symbol:
         level=min([level, *(found for found, _ in own)]).name,
         feed=world.state("feed", name),
         position=world.state("position", name),
-        hold=world.state("hold", name) or "FREE",
-        kill=world.state("kill", name) or "ARMED",
+        hold=_tighter(world, "hold", name, "FREE"),
+        kill=_tighter(world, "kill", name, "ARMED"),
         why=tuple(reason for _, reason in own),
     )
+
+
+def _tighter(world: World, machine: str, symbol: str, free: str) -> str:
+    """Return the state of a symbol's own machine, or the account's where that is tighter."""
+    own = world.state(machine, symbol) or free
+    return world.state(machine) or free if own == free else own
 
 
 def _storage(state: Path, world: World) -> Storage:

@@ -107,7 +107,8 @@ class MarketClock:
         first, allowed_ms = self._doubt_ms is None, self.jump_ms + doubt_ms + (self._doubt_ms or 0)
         self._anchor_ms, self._anchor_ns = best.market_ms, middle_ns
         self.rate, self._doubt_ms = best.rate, doubt_ms
-        if first and (not self._resumed or moved_ms >= 0):
+        unseen = not self._resumed and not self._shown
+        if first and (unseen or moved_ms >= 0):
             self._shown = 0  # what was shown before was no market time
             return 0
         if abs(moved_ms) <= allowed_ms:

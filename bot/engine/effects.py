@@ -19,6 +19,7 @@ from bot.core.events import (
     PositionReported,
     Undelivered,
 )
+from bot.core.text import safe_text
 from bot.core.turn import Dispatch
 from bot.core.values import VenueOrder
 from bot.core.world import Order
@@ -32,7 +33,7 @@ from bot.errors import BotError
 
 CONCURRENT_MAX = 32
 PROOF_MARGIN_SECONDS = 1.5
-URGENT = (effects.Cancel, effects.Protect)
+URGENT = (effects.Cancel, effects.Protect, effects.Notify)
 """They have slots of their own, as exits do: nothing that is slow keeps them waiting."""
 SEVERITIES = ("info", "warning", "critical")
 
@@ -49,12 +50,14 @@ class Runner:
         severity_min: str,
         post: Callable[[Event], None],
         reference: Callable[[], str],
+        say: Callable[[str], None],
         leave: Callable[[str], None],
         broken: Callable[[BaseException], None],
         probe: Probe,
     ) -> None:
         self.venue, self.gate, self.notifier = venue, gate, notifier
         self.post, self.reference, self.probe = post, reference, probe
+        self.say = say
         self.leave, self.broken = leave, broken
         self.severity_min = severity_min
         self._references: dict[str, str] = {}
@@ -191,7 +194,9 @@ class Runner:
         since = max(0, effect.since - margin)
         found = await read_account(self.venue, effect.orders, since, effect.depth)
         slack = self.venue.clock.real_ms(0.1)
-        return self._delivered(dispatch, replace(found, as_of=found.as_of - slack))
+        question = int(dispatch.id.partition("-")[0])
+        found = replace(found, as_of=found.as_of - slack, question=question)
+        return self._delivered(dispatch, found)
 
     async def _backfill(self, dispatch: Dispatch) -> list[Event]:
         effect: effects.Backfill = dispatch.effect
@@ -205,6 +210,8 @@ class Runner:
 
     async def _notify(self, dispatch: Dispatch) -> list[Event]:
         effect: effects.Notify = dispatch.effect
+        if effect.severity != "info" and not dispatch.again:
+            self.say(f"{effect.severity}: {safe_text(effect.text, 500)}")
         if SEVERITIES.index(effect.severity) >= SEVERITIES.index(self.severity_min):
             # the same reference at every attempt: a channel that took it is not told twice
             reference = self._references.setdefault(

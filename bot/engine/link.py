@@ -70,7 +70,7 @@ async def _relist(venue: Bybit, symbols: list[str], post: Callable[[Event], None
             found = await venue.instruments(symbols)
         except BotError:
             continue  # the venue's trouble is told where it was met; the next time tries again
-        post(Listed(at=venue.clock.now(), instruments=found))
+        post(Listed(at=venue.clock.now(), symbols=tuple(symbols), instruments=found))
 
 
 async def _reach(

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from bot.core.events import Event, Latched, StopAsked, StorageChecked
-from bot.core.permission import entry_level
+from bot.core.permission import entry_level, lowered
 from bot.core.process import entries_open
 from bot.core.world import World
 from bot.edge.clock import monotonic_ns, wall_ms
@@ -156,6 +156,7 @@ def vital_signs(reactor: Reactor, latch: Latch) -> dict[str, Any]:
         "hold": world.state("hold"),
         "level": entry_level(world).name,
         "latch": latch.reason or "",
+        "why": next((reason for _, reason in lowered(world)), "")[:200],
         "entries": len(entries_open(world)),
         "positions": len(held),
         "unprotected": sum(1 for position in held if not position.stop_held),

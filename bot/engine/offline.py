@@ -8,7 +8,7 @@ from pathlib import Path
 from bot.core.events import Commanded
 from bot.core.runs import VERBS
 from bot.engine.boot import build_reactor, open_state, take_lease
-from bot.errors import NotRunning, Refused
+from bot.errors import ConfigError, NotRunning, Refused
 from bot.store.database import Connection
 
 _left_open: list[Connection] = []
@@ -23,15 +23,15 @@ def do_offline(
 ) -> tuple[str, str]:
     """Carry a tightening out on a stopped bot's database; return the run's state and reason.
 
-    Raises NotRunning for anything that loosens or needs the venue, Refused if there is no database
-    or the verb is unknown, LeaseHeld if a bot runs after all.
+    Raises NotRunning for anything that loosens or needs the venue, ConfigError if there is no
+    database, Refused if the verb is unknown, LeaseHeld if a bot runs after all.
     """
     if verb not in VERBS:
         raise Refused(f"expected one of {', '.join(VERBS)}; found {verb!r}")
     if verb not in OFFLINE:
         raise NotRunning(f"{verb} needs the running bot: start it (python -m bot) and ask again")
     if not state.exists():
-        raise Refused(f"expected a database at {state}, found none")
+        raise ConfigError([f"state: expected a database at {state}, found none"])
     lease = take_lease(state)
     try:
         booted = open_state(state)

@@ -69,7 +69,8 @@ class Screen:
                 )
                 self._open = True
             else:
-                states = " ".join(map(now.state, ("process", "guard", "kill", "hold")))
+                named = ("process", "guard", "kill", "hold", "breaker", "reconciliation")
+                states = f"{' '.join(map(now.state, named))} {entry_level(now).name}"
                 if states != before:
                     print(status_line(now, latch()), file=sys.stderr, flush=True)
                     before = states

@@ -108,6 +108,7 @@ class Service:
             batch_max=loaded.config.store.batch_max,
             build=build_id(),
         )
+        self.screen = Screen(paths.state)
         self.runner = Runner(
             self.venue,
             Gate(self.venue, self.halt, self.latch, lambda: self.loop.world),
@@ -115,6 +116,7 @@ class Service:
             severity_min=loaded.config.notify.severity_min,
             post=self.post,
             reference=lambda: f"#{booted.writer.head_id} {chain.short(booted.writer.head)}",
+            say=self.screen.say,
             leave=self._leave,
             broken=self._fatal,
             probe=probe,
@@ -129,7 +131,6 @@ class Service:
             lost=self._files_lost,
         )
         self.commands = Commands(paths.socket, self._command, self._past)
-        self.screen = Screen(paths.state)
         self.exit_code: asyncio.Future[int] | None = None
         self.exit_as = EXIT_OK
         self.asyncio_loop = asyncio.get_running_loop()

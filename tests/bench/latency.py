@@ -15,7 +15,7 @@ from tests.bench.figures import Figure, percentile, say, spread
 from tests.bench.rig import SYMBOLS
 from tests.bench.venue import ALL, ALONE, ONE, RATE
 
-WARM, EACH = 20, 60
+WARM, EACH = 8, 40
 P50_MS, P99_MS, SEND_MS = 6.0, 25.0, 2.0
 KINDS = {
     ALL: "20 candles at once, and each is an entry",

@@ -50,8 +50,11 @@ class Eager:
         answer, state = self.inner.ask(question, at, base)
         if answer is None:
             return None, state
-        signal = question.candles[-1].volume == float(TRADED)
-        return replace(answer, adx=50.0 if signal else 5.0, cross_age=0), state
+        newest = question.candles[-1]
+        adx = 50.0 if newest.volume == float(TRADED) else 5.0
+        up = newest.open_time // MINUTE % 2  # the same side again so soon would be a duplicate
+        fast, slow = (2.0, 1.0) if up else (1.0, 2.0)
+        return replace(answer, adx=adx, cross_age=0, ema_fast=fast, ema_slow=slow), state
 
 
 class Stamps:
@@ -128,14 +131,8 @@ async def trade(where: Path, rounds: list[str]) -> dict[str, Any]:
     venue = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=1 << 26)
     try:
         address = json.loads(await _line(venue))
-        # every candle is an entry here, at 120 times real time: repetition is not refused
-        controls = Controls(
-            duplicate_real_seconds=0,
-            messages_second_max=1_000,
-            messages_minute_max=10_000,
-            messages_day_max=10**6,
-            volume_share_max=1.0,
-        )
+        # many entries within a minute, all within what a configuration may say
+        controls = Controls(messages_second_max=40, messages_minute_max=600)
         config = Config(settings=Settings(risk=Risk(positions_max=50), controls=controls))
         at = Venue(address["rest"], address["ws"], address["ws"], "key", "secret")
         stamps = Stamps()

@@ -21,10 +21,10 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.bench.rig import MINUTE, SYMBOLS, T0
 
-RATE = 120.0
+RATE = 50.0
 REFUSED = 110007  # not enough balance: the order ends at once
 ALL, ONE, ALONE = "all", "one", "alone"
-TRADED, QUIET = "12.5", "1.0"  # volumes of candles that are a signal, and of those that are none
+TRADED, QUIET = "1250", "1000"  # volumes of candles that are a signal, and of those that are none
 
 
 def bar(start: int) -> list[str]:

@@ -102,7 +102,7 @@ def test_json_is_one_document_and_nothing_else(bot, command):
         (("replay", "--check"), 2),
         (("backup",), 2),
         (("restore", "none", "--reason", "x"), 2),
-        (("do", "hold", "--reason", "x"), 3),
+        (("do", "hold", "--reason", "x"), 2),
         (("do", "release", "--reason", "x"), 5),
         (("do", "nonsense", "--reason", "x"), 2),
         (("do", "hold"), 2),

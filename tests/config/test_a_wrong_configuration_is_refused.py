@@ -45,7 +45,7 @@ ONE_PROBLEM = {
     "[notify]\nseverity_min = 'low'": "notify.severity_min: expected info, warning, or critical, found 'low'",
     "[exchange]\nreplay = ['no.csv']": "exchange.replay: expected a file at no.csv, found none",
     "[exchange]\nsymbols = ['A']\n[market]\nsymbols = ['A', 'B']": "market.symbols: expected symbols of exchange.symbols, found B",
-    "[venue]\nkey = 'k1'": "venue.key: expected in BOT_VENUE_KEY or the file of venue.key_file, found it here",
+    "[venue]\nkey = 'k1'": "venue.key: expected in the file of venue.key_file (or BOT_VENUE_KEY for a simulated exchange), found it here",
     "[venue]\nenv = 'paper'": "venue.env: expected embedded, sim, testnet, demo, or live, found 'paper'",
     "[venue]\nws_url = 'ws://u:p@h/x?k=1'": "venue.ws_url: expected nothing (venue.env embedded picks its own port), found h/x",
     '"\\u001b[2J" = 1': "'\\x1b[2J': expected a known key, found no such name; the nearest is ",

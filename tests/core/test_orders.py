@@ -364,3 +364,21 @@ def test_executions_that_never_come_are_given_up_after_a_while():
     world = go(world, reported(world, order), ticked(world, 40)).world
     world = go(world, reconciled(world)).world
     assert world.orders == {}
+
+
+@pytest.mark.parametrize("status", [OrderStatus.OPEN, OrderStatus.PARTIAL])
+def test_an_order_that_was_let_go_and_is_open_after_all_is_read_and_cancelled_at_once(status):
+    world, order = doubtful()
+    row = a_row(order, status, qty=20)
+    world = answered(go(world, Absent(at=world.at, order=order, reason="too late")).world)
+    told = go(world, OrderReported(at=world.at, row=row))
+    assert len(told.effects(Reconcile)) == 1
+    told = go(told.world, reconciled(told.world, foreign=(row,)))
+    assert told.effects(Cancel) == [Cancel(order=order, symbol=BTC)]
+
+
+@pytest.mark.parametrize("end", [OrderStatus.FILLED, OrderStatus.CANCELED])
+def test_an_end_that_is_told_twice_asks_nothing(end):
+    world, order = doubtful()
+    world = answered(go(world, Absent(at=world.at, order=order, reason="too late")).world)
+    assert not go(world, OrderReported(at=world.at, row=a_row(order, end))).dispatches

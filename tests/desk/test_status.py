@@ -126,8 +126,11 @@ def test_the_halt_mark_and_the_latch_are_reasons_too(state):
     beat = Heartbeat(Path(f"{state}.heartbeat"))
     beat.write({"level": "REDUCED"})
     assert status.read(state).level == "REDUCED"
-    beat.write({"level": "REDUCE_ONLY"})
-    assert "latch came first" in status.read(state).why[0]
+    beat.write({"level": "REDUCE_ONLY", "why": "the private stream is down: reset"})
+    allowed = "the bot allows only REDUCE_ONLY: "
+    assert status.read(state).why[0] == f"{allowed}the private stream is down: reset"
+    beat.write({"level": "REDUCE_ONLY", "latch": "disk is full", "why": "other"})
+    assert status.read(state).why[0] == f"{allowed}disk is full"
     Halt(state.parent / "HALT").set("ben", "smoke")
     found = status.read(state)
     assert found.level == "REDUCE_ONLY"

@@ -29,6 +29,7 @@ def answered(row, world):
             severity_min="info",
             post=posted.append,
             reference=str,
+            say=print,
             leave=print,
             broken=print,
             probe=lambda point: None,

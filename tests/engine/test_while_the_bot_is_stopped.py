@@ -4,7 +4,7 @@ import pytest
 
 from bot.engine.boot import open_state
 from bot.engine.offline import do_offline
-from bot.errors import LeaseHeld, NotRunning, Refused
+from bot.errors import ConfigError, LeaseHeld, NotRunning, Refused
 from bot.store.lease import Lease
 from tests.store.kept import lived
 
@@ -45,7 +45,7 @@ def test_what_loosens_or_needs_the_venue_is_not_done(state, verb):
 def test_nonsense_is_refused_with_a_sentence(state, tmp_path):
     with pytest.raises(Refused, match=r"expected one of hold, .*; found 'dance'"):
         do_offline(state, "dance", {}, "r", "bo")
-    with pytest.raises(Refused, match="expected a database at"):
+    with pytest.raises(ConfigError, match="expected a database at"):
         do_offline(tmp_path / "none.db", "hold", {}, "r", "bo")
     assert do_offline(state, "hold", {"symbol": "XXX"}, "r", "bo")[0] == "REFUSED"
 

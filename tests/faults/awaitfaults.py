@@ -8,6 +8,7 @@ well: a refused timestamp, a spent rate, a full house of effects.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ PATHS = {
     "cancel": "/v5/order/cancel",
 }
 CLOCK_WRONG_REAL_SECONDS = 8
+BOOT_SECONDS = 1.5  # a boot asks for orders, too
 
 
 def _rest(kind: str, **more: Any) -> tuple[Body, ...]:
@@ -166,13 +168,16 @@ def tighten(operation: str, way: Way) -> None:
     if not goes_through(way, "_news_within"):
         return
     path, kept = path_of(operation, way), budget.Budget._kept
+    booted = time.monotonic() + BOOT_SECONDS
 
-    def keep_all_but_one(self: budget.Budget, request: budget.Request, limit: int) -> int:
-        narrow = request.bucket == path and limit < budget.CONNECTIONS
-        return limit - 1 if narrow and not request.priority.protects else kept(self, request, limit)
+    def keep_most(self: budget.Budget, request: budget.Request, limit: int) -> int:
+        shared = limit in (budget.IP_LIMIT, budget.CONNECTIONS, budget.WAITING_MAX)
+        narrow = request.bucket == path and not shared
+        if not narrow or request.priority.protects:
+            return kept(self, request, limit)
+        return limit if path == FIND and time.monotonic() > booted else limit - 1
 
-    budget.WINDOW_NS = 2_500_000_000
-    budget.Budget._kept = keep_all_but_one  # type: ignore[method-assign]
+    budget.Budget._kept = keep_most  # type: ignore[method-assign]
 
 
 def is_again(way: Way) -> bool:

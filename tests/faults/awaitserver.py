@@ -36,9 +36,9 @@ from tests.faults.places import Config, Place, merged, toml, until  # noqa: E402
 
 REACH_SECONDS = 5.0
 CONVERGE_SECONDS = 25.0
-FLEE_EVERY_SECONDS = 0.06
+STEP_SECONDS = 0.01
 FLEE_FOR_SECONDS = 1.6
-FLEE_STEP = 0.0008
+FLEE_FIRST, FLEE_STEP = 0.001, 0.0001
 STAY = 0.3
 RESTING: Config = {
     "orders": {
@@ -49,10 +49,11 @@ RESTING: Config = {
         "silent_real_seconds": 1,
         "reconcile_real_seconds": 5,
     },
+    "strategy": {"stop_atr": 10.0, "take_atr": 20.0},  # an amended entry stays inside its bracket
     "shutdown": {"drain_real_seconds": 15},
 }
 FLAGS = ("--liquidity", "400", "--symbols", "10")
-RELEASE_EVERY, ORDER_EVERY = 5, 13
+ASK_EVERY, RELEASE_EVERY, ORDER_EVERY = 4, 20, 52
 ORDERS = {"place": "flatten", "cancel": "hold"}
 """What the operator orders now and then, so that there are many exits and many cancels."""
 STRIKE_SECONDS = 0.2
@@ -222,9 +223,9 @@ class Campaign:
         for step in itertools.count():
             if self.rests:
                 self.arm("order", target)
-            armed = not self.when
-            self.flag[0] = self.flag[0] or (armed and self.has_struck(0))
-            if not child.pump(FLEE_EVERY_SECONDS):
+            if not self.flag[0] and not self.when and step % ASK_EVERY == 0:
+                self.flag[0] = self.has_struck(0)
+            if not child.pump(STEP_SECONDS):
                 return True
             if time.monotonic() > deadline:
                 return False
@@ -232,10 +233,10 @@ class Campaign:
                 self.place.ask(ORDERS[target.operation])
             elif step % RELEASE_EVERY == 0:
                 self.release()
-            self.flee(child)
+            self.flee(child, step)
         return False
 
-    def flee(self, child: Child) -> None:
+    def flee(self, child: Child, step: int) -> None:
         """Let the market run away from most entries, so that they rest."""
         now = time.monotonic()
         whole = child.raw[self.read : child.raw.rfind(b"\n") + 1]
@@ -249,11 +250,16 @@ class Campaign:
             if line["dest"] == "OPENING" and self.random.random() > STAY:
                 sign = 1 if "cross up" in line["reason"] else -1
                 self.fleeing[line["key"]] = (sign, now + FLEE_FOR_SECONDS)
+                self.move(line["key"], sign * FLEE_FIRST)
         for symbol, (sign, until_) in list(self.fleeing.items()):
             if now > until_:
                 del self.fleeing[symbol]
-            else:
-                self.place.control("price", symbol=symbol, factor=1 + sign * FLEE_STEP)
+            elif step % ASK_EVERY == 0:
+                self.move(symbol, sign * FLEE_STEP)
+
+    def move(self, symbol: str, share: float) -> None:
+        """Move the price of a symbol by a share of it."""
+        self.place.control("price", symbol=symbol, factor=1 + share)
 
     def release(self) -> None:
         """Release what a control holds, as the operator: many entries are what is wanted here."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from bot.core import entries, positions
+from bot.core import controls, entries, positions
 from bot.core.deliveries import DELIVERY, in_doubt
 from bot.core.effects import Submit
 from bot.core.events import Started
@@ -109,12 +109,13 @@ def resend_after_crash() -> None:
 
 
 def decide_twice() -> None:
-    """One signal makes two orders."""
+    """One signal makes two orders, and no gate asks."""
+    gate.Gate.why_not = lambda self, submit: None  # type: ignore[method-assign]
     original = entries.intend
 
-    def twice(turn: Any, *args: Any) -> str:
-        original(turn, *args)
-        return original(turn, *args)
+    def twice(turn: Any, *args: Any, **more: Any) -> str:
+        original(turn, *args, **more)
+        return original(turn, *args, **more)
 
     entries.intend = twice
 
@@ -129,7 +130,7 @@ def forget_hold() -> None:
 
 def enter_while_held() -> None:
     """Nothing asks the lattice."""
-    entries.lowered = gate.lowered = lambda world, symbol="": []
+    entries.lowered = controls.lowered = lambda world, symbol="": []
 
 
 def lose_fills() -> None:

@@ -144,7 +144,7 @@ def _of_process_and_market(world: World) -> list[Any]:
         events.VenueTroubled(at=at, kind="maintenance", reason="10016"),
         events.VenueTroubled(at=at, kind="unreachable", reason="reset"),
         events.VenueAnswered(at=at, after="maintenance"),
-        events.Listed(at=at, instruments=()),
+        events.Listed(at=at, symbols=(BTC,), instruments=()),
         events.StopAsked(at=at, cause="SIGTERM"),
         events.Poisoned(at=at, kind="Filled", body="{}", error="E"),
         events.Restored(

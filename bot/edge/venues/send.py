@@ -40,13 +40,15 @@ async def send_order(venue: Bybit, submit: Submit, why_not: WhyNot | None = None
         "symbol": submit.symbol,
         "side": submit.side.value,
         "orderType": "Market" if submit.price is None else "Limit",
-        "qty": f"{submit.qty:f}",
+        "qty": "0" if submit.close_all else f"{submit.qty:f}",
         "orderLinkId": submit.order,
         "reduceOnly": submit.reduce_only,
         "positionIdx": 0,
     }
     if submit.price is not None:
         body |= {"price": f"{submit.price:f}", "timeInForce": "GTC"}
+    if submit.close_all:
+        body["closeOnTrigger"] = True
     if submit.stop is not None or submit.take is not None:
         body["tpslMode"] = "Full"
     if submit.stop is not None:
