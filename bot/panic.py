@@ -152,25 +152,26 @@ async def _reach(venue: Bybit) -> str:
 
 
 async def _cancel_entries(venue: Bybit, met: set[str]) -> str:
-    """Cancel what may still open a position; stops and targets stay. Done when none is open.
+    """Cancel what may still open a position; what can only reduce one stays. Done when none is open.
 
     ``met`` keeps the orders that any attempt found: the one that verifies finds none.
     """
-    before = await venue.open_orders()
+    before, are_all = await venue.open_entries()
     met |= {row.venue_id for row in before}
     if before:
-        await _whatever_came_of(venue.cancel_entries())
+        if are_all:  # else it would take a person's reduce-only limits with them
+            await _whatever_came_of(venue.cancel_entries())
         failures = await _cancel_one_by_one(venue)
-        left = [row.order or row.venue_id for row in await venue.open_orders()]
+        left = [row.order or row.venue_id for row in (await venue.open_entries())[0]]
         if left:
             raise Retryable(f"still open: {', '.join(left)}; {'; '.join(failures)}")
     return f"{len(met)} cancelled, none open"
 
 
 async def _cancel_one_by_one(venue: Bybit) -> list[str]:
-    """Cancel what cancel-all left: entries that wait for a trigger. Return why any was not."""
+    """Cancel the entries that are left, such as wait for a trigger. Return why any was not."""
     failures = []
-    for row in await venue.open_orders():
+    for row in (await venue.open_entries())[0]:
         try:
             await _whatever_came_of(venue.cancel(row.order, row.symbol, row.venue_id))
         except BotError as error:  # the next one may be cancelled all the same

@@ -171,6 +171,9 @@ class Runner:
             left = (too_late_at - asked_at) / 1000
             reason = f"not there yet; it could be accepted for {left:.1f} s more"
             return [Undelivered(at=self._now(), effect=dispatch.id, reason=reason)]
+        if await self.venue.is_executed(effect.order, effect.symbol):
+            reason = "it was executed: its row lags behind"
+            return [Undelivered(at=self._now(), effect=dispatch.id, reason=reason)]
         reason = "the venue does not have it, and its request can no longer be accepted"
         return self._delivered(dispatch, Absent(at=self._now(), order=effect.order, reason=reason))
 

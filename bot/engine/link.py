@@ -51,7 +51,12 @@ async def keep(
     public = venue
     if where.ws_public_url != where.ws_url:
         public = Bybit(
-            where.rest_url, where.ws_public_url, where.key, where.secret, clock=venue.clock
+            where.rest_url,
+            where.ws_public_url,
+            where.key,
+            where.secret,
+            clock=venue.clock,
+            heard=lambda told: watch.post(heard(told, venue.clock.now())),
         )
     seconds = config.venue.dcp_seconds
     dcp = Dcp(venue, seconds, say) if seconds else None

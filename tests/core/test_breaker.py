@@ -13,7 +13,7 @@ from bot.core.events import (
     VenueTroubled,
 )
 from bot.core.machine import Level
-from bot.core.permission import entry_level, exit_level
+from bot.core.permission import entry_level
 from tests.given import (
     BTC,
     a_world,
@@ -89,7 +89,7 @@ def test_until_it_closes_nothing_is_opened_and_everything_can_be_closed(state):
     if state == "HALF_OPEN":
         world = go(world, ticked(world, 10)).world
     assert world.state("breaker") == state
-    assert entry_level(world, BTC) == exit_level(world) == Level.REDUCE_ONLY
+    assert entry_level(world, BTC) == Level.REDUCE_ONLY
     (exit_,) = go(world, commanded(world, "flatten")).effects(Submit)
     assert exit_.reduce_only
     world = go(world, stop_seen(world, stop=None)).world

@@ -61,8 +61,8 @@ def test_entries_in_its_symbol_wait_and_in_others_do_not():
     assert not told.effects(Submit)
     (row,) = told.noted(OrderRefused)
     assert (row.control, row.reason) == (
-        "foreign order",
-        "order v7 in BTCUSDT is not ours: Sell 3",
+        "permission",
+        "external BTCUSDT is EXTERNAL: 1 that are not ours: Sell 3, id v7",
     )
     assert go(world, measured(world, ETH)).effects(Submit)
 

@@ -5,7 +5,7 @@ import pytest
 from bot.core.effects import Cancel, Notify, Submit
 from bot.core.events import Latched, Poisoned
 from bot.core.machine import Level
-from bot.core.permission import entry_level, exit_level
+from bot.core.permission import entry_level
 from tests.given import (
     BTC,
     ETH,
@@ -41,7 +41,7 @@ def test_a_hold_cancels_entries_on_their_way_and_never_what_protects():
     told = go(world, commanded(world, "hold"))
     assert [c.symbol for c in told.effects(Cancel)] == [BTC]
     assert told.world.positions == world.positions
-    assert exit_level(told.world) == Level.REDUCE_ONLY
+    assert go(told.world, commanded(told.world, "flatten")).effects(Submit)[0].reduce_only
 
 
 def test_a_hold_survives_time_a_restart_and_every_recovery():

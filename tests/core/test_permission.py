@@ -2,12 +2,15 @@
 
 import pytest
 
+from bot.core.controls import denials
 from bot.core.decide import TABLES
 from bot.core.effects import Reconcile, Submit
 from bot.core.events import Delivered, StreamLost, StreamUp
 from bot.core.machine import Instance, Level
-from bot.core.permission import entry_level, exit_level, lowered
+from bot.core.permission import entry_level, lowered
+from bot.core.values import Side
 from bot.core.world import World
+from tests.core.worlds import asking
 from tests.given import (
     BTC,
     a_world,
@@ -21,8 +24,8 @@ from tests.given import (
     ticked,
 )
 
-ACCOUNT_WIDE = ("process", "kill", "hold", "guard", "storage")
-PER_SYMBOL = ("kill", "hold", "feed")
+ACCOUNT_WIDE = ("process", "kill", "hold", "guard", "storage", "breaker", "reconciliation")
+PER_SYMBOL = ("kill", "hold", "feed", "external")
 
 
 def standing(world, machine, state, key="account"):
@@ -53,7 +56,6 @@ def test_every_state_of_every_machine_lowers_as_its_table_says(table, state, key
     assert entry_level(world, BTC) == expected
     if expected < Level.FULL:
         assert lowered(world, BTC) == [(expected, f"{table.name} {key} is {state}: because")]
-    assert exit_level(world) >= Level.REDUCE_ONLY
 
 
 def test_the_minimum_counts_and_every_reason_is_told():
@@ -75,18 +77,18 @@ def test_a_state_that_the_code_no_longer_knows_lowers_and_says_so():
 
 def test_before_anything_is_born_nothing_is_allowed_but_exits():
     assert entry_level(World(), BTC) == Level.REDUCE_ONLY
-    assert exit_level(World()) == Level.REDUCE_ONLY
     reasons = [reason for _, reason in lowered(World(), BTC)]
     assert "process account is not born yet" in reasons
     assert f"feed {BTC} is not born yet" in reasons
 
 
-def test_protection_stays_at_reduce_only_or_above_whatever_is_tripped():
-    world = a_world()
+def test_what_is_open_can_be_closed_whatever_is_tripped():
+    world = in_position(a_world())
     world = go(world, commanded(world, "kill"), commanded(world, "hold")).world
     for machine, state in (("storage", "CORRUPT"), ("process", "PROTECT_ONLY")):
         world = standing(world, machine, state)
-    assert exit_level(world) == Level.REDUCE_ONLY
+    assert entry_level(world, BTC) == Level.REDUCE_ONLY
+    assert denials(world, asking("20", price=None, side=Side.SELL, reduce_only=True)) == []
 
 
 def stream(world, kind, name="private", **more):

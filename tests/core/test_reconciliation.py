@@ -83,7 +83,11 @@ def test_every_comparison_is_a_row_with_both_numbers():
     [
         (VenuePosition(BTC, D(2), D(100)), "BTCUSDT 2, ledger 0"),
         (VenuePosition(BTC, D("-0.001"), D(100)), "BTCUSDT -0.001, ledger 0"),
-        (VenuePosition(ETH, D(1), D(100)), "ETHUSDT 1 is not traded here"),
+        (
+            VenuePosition(ETH, D(1), D(100)),
+            "ETHUSDT 1 is open at the venue and not traded here: close it there,"
+            " add it to market.symbols, or give the bot an account of its own",
+        ),
     ],
 )
 def test_a_position_differs_by_anything(row, why):
@@ -107,10 +111,10 @@ def test_a_difference_is_read_anew_each_time_deeper_and_then_taken_over():
     world = calm()
     told = read(world, 99_000)
     assert told.world.state("reconciliation") == "DRIFT"
-    assert [q.depth for q in told.effects(Reconcile)] == ["full"]
+    assert [asked_after(told.world, seconds) for seconds in (1.9, 2)] == [[], ["full"]]
     told = read(answered(told.world), 99_000, "full")
     assert told.world.state("reconciliation") == "RESOLVING"
-    assert [q.depth for q in told.effects(Reconcile)] == ["day"]
+    assert [asked_after(told.world, seconds) for seconds in (19.9, 20)] == [[], ["day"]]
     assert told.world.account.cash == 100_000, "not yet"
     told = read(answered(told.world), 99_000, "day")
     assert told.world.state("reconciliation") == "MISMATCH"
@@ -119,6 +123,58 @@ def test_a_difference_is_read_anew_each_time_deeper_and_then_taken_over():
     assert "reconciliation: wallet 99000, ledger 100000 (-1000)" in told.reason("hold")
     texts = [n.text for n in told.effects(Notify) if n.severity == "critical"]
     assert "the ledger is not the venue's: wallet 99000, ledger 100000 (-1000)" in texts
+
+
+def asked_after(world, seconds):
+    """Return how deep the account is read again by then."""
+    return [q.depth for q in go(world, ticked(world, seconds)).effects(Reconcile)]
+
+
+def test_the_pause_before_a_deeper_reading_is_of_real_time():
+    world = read(answered(a_world(rate=60.0)), 99_000).world
+    assert [asked_after(world, seconds) for seconds in (119, 120)] == [[], ["full"]]
+
+
+def test_what_the_venue_lists_late_is_no_alarm():
+    world, late = calm(), a_move(change=-5, at=T + 10)
+    world = read(go(world, ticked(world, 1)).world, 99_995).world
+    told = go(world, ticked(world, 2))
+    told = read(told.world, 99_995, "full", moves=(late,))
+    assert (told.world.state("reconciliation"), told.world.state("hold")) == ("CLEAN", "FREE")
+    assert not told.effects(Notify)
+
+
+def test_a_leak_of_less_than_a_cent_a_reading_adds_up_until_it_shows():
+    world = calm()
+    for number in range(1, 4):
+        assert world.state("reconciliation") == "CLEAN"
+        world = read(world, D(100_000) - number * D("0.004")).world
+    assert world.state("reconciliation") == "DRIFT"
+    assert world.account.cash == 100_000
+
+
+def test_what_the_venue_rounds_is_taken_over_and_does_not_add_up():
+    world = read(calm(), "99999.9999995").world
+    assert world.account.cash == D("99999.9999995")
+    assert read(world, "99999.9999985").world.account.cash == D("99999.9999995"), "a whole millionth"
+
+
+def test_after_a_mismatch_another_difference_is_read_deeper_again_and_not_taken_over():
+    told = read(standing("MISMATCH"), 98_000)
+    assert told.moves == ["reconciliation account: MISMATCH → DRIFT"]
+    assert told.world.account.cash == 99_000
+    assert asked_after(told.world, 2) == ["full"]
+
+
+def test_a_mismatch_that_stays_as_it_was_stays():
+    stranger = (VenuePosition("XXXUSDT", D(1), D(100)),)
+    world = calm()
+    for depth in DEPTHS:
+        world = answered(read(world, 100_000, depth, positions=stranger).world)
+    told = read(world, "100000.004", positions=stranger)
+    assert told.world.state("reconciliation") == "MISMATCH"
+    assert not told.steps + told.emitted
+    assert told.world.account.cash == D("100000.004"), "the rest is the venue's"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +348,7 @@ def served(world, rounds, **account):
         for key, question in pending(world):
             event = reconciled(world, depth=question.depth, **account)
             world = go(world, event, Delivered(at=world.at, effect=key)).world
-        world = go(world, ticked(world, 1)).world
+        world = go(world, ticked(world, max(1, (world.account.reread_at - world.at) / 1000))).world
     return world
 
 
@@ -351,11 +407,11 @@ def test_light_every_minute_full_every_quarter_of_an_hour():
     assert all(len(found) == 1 for found in asked_)
 
 
-def test_the_whole_day_once_at_its_end():
+def test_the_whole_day_once_five_minutes_after_its_end():
     world = calm()
     left = (DAY_MS - world.at % DAY_MS) / 1000
-    found = depths(world, left - 1, 0, 1, 1, 1)
-    assert [depth for asked_ in found for depth in asked_].count("day") == 1
+    found = depths(world, left, 290, 9, 0, 1, 1)
+    assert [n for n, asked_ in enumerate(found) if asked_ == ["day"]] == [4]
     assert found[-1] == []
 
 

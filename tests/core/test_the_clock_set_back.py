@@ -2,6 +2,7 @@
 
 from bot.core.effects import Backfill, Reconcile
 from bot.core.events import ClockJumped
+from bot.core.reconciliation import DAY_LATE_MS
 from bot.core.world import ACCOUNT, DAY_MS
 from tests.given import BTC, MINUTE, a_world, answered, commanded, go, ticked
 
@@ -33,6 +34,6 @@ def test_no_comparison_of_a_day_is_left_out():
     far = go(world, ticked(world, 400 * DAY_MS / 1000))
     assert [asked.depth for asked in far.effects(Reconcile)] == ["day"]
     back = go(answered(far.world), ClockJumped(at=world.at, by_ms=-400 * DAY_MS)).world
-    midnight = (world.at // DAY_MS + 1) * DAY_MS
-    told = go(back, ticked(back, (midnight - world.at) / 1000))
+    read_at = (world.at // DAY_MS + 1) * DAY_MS + DAY_LATE_MS
+    told = go(back, ticked(back, (read_at - world.at) / 1000))
     assert [asked.depth for asked in told.effects(Reconcile)] == ["day"]

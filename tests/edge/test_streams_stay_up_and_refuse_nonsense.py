@@ -221,7 +221,7 @@ async def test_one_bad_row_hides_no_other():
     )
     rows = [
         row % (b"1", b"BTCUSDT", b"NaN", b"Trade"),
-        row % (b"2", b"NOPEUSDT", b"1", b"Trade"),
+        row % (b"2", b"nope usdt", b"1", b"Trade"),
         row % (b"3", b"BTCUSDT", b"1", b"Funding"),
         b'{"half":',
         row % (b"4", b"BTCUSDT", b"1", b"Trade"),

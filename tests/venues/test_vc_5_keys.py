@@ -22,7 +22,7 @@ from bot.edge.venues.stream import private_stream, public_stream
 from bot.errors import BotError
 from bot.store.database import open_reader
 from tests.edge.worlds import Recorder, entry, running, spawn_exchange, stop_exchange, venue_at
-from tests.venues.world import ORDER, SYMBOL, WALLET, Scripted
+from tests.venues.world import ORDER, POSITIONS, SYMBOL, WALLET, Scripted, flat
 
 CANARIES = ("canarykey7Q", "canarysong9Z")
 KEY, SECRET = CANARIES
@@ -49,7 +49,10 @@ def info(**changes) -> KeyInfo:
 
 async def test_vc42_the_key_of_the_simulated_exchange_may_trade(world):
     async with world.venue() as venue:
+        assert await why_not_trade(venue, Wanted()) == [], "flat, it shows its mode all the same"
+        await send_order(venue, entry("0.1", SYMBOL))
         assert await why_not_trade(venue, Wanted()) == []
+        await flat(venue)
         found = await venue.key_info()
         assert found.uid
         assert not found.read_only
@@ -92,6 +95,16 @@ def test_vc44_a_key_of_any_address_is_worth_a_warning():
         assert "any address" in warning
 
 
+def one_way() -> Scripted:
+    """A venue whose account has a position in one-way mode."""
+    scripted = Scripted()
+    scripted.ok(POSITIONS, list=[HELD | {"positionIdx": 0}])
+    return scripted
+
+
+HELD = {"symbol": SYMBOL, "side": "Buy", "size": "1", "avgPrice": "3000"}
+
+
 def answer(**changes):
     row = {"readOnly": 0, "userID": 24617703, "note": "bot", "ips": ["203.0.113.7"]}
     row |= {"permissions": {"ContractTrade": ["Order", "Position"], "Wallet": []}}
@@ -110,7 +123,7 @@ def answer(**changes):
     ],
 )
 async def test_vc45_the_account_must_be_the_one_that_was_typed(wanted, sentences):
-    scripted = Scripted()
+    scripted = one_way()
     scripted.ok(PATH, **answer())
     async with scripted.venue() as venue:
         assert await why_not_trade(venue, wanted) == sentences
@@ -136,13 +149,13 @@ async def test_vc46_a_key_that_the_venue_refuses_is_a_sentence_and_no_answer_is_
 
 
 async def test_vc47_the_rights_are_asked_for_once_in_ten_minutes_and_anew_at_start():
-    scripted = Scripted()
+    scripted = one_way()
     scripted.ok(PATH, **answer())
     async with scripted.venue() as venue:
         assert await venue.key_info() == await venue.key_info()
         assert scripted.asked == [PATH]
         await why_not_trade(venue, Wanted())
-        assert scripted.asked == [PATH, PATH]
+        assert scripted.asked == [PATH, PATH, POSITIONS]
 
 
 # -- no secret is shown ----------------------------------------------------------------------------

@@ -12,8 +12,6 @@ import math
 from collections import deque
 from enum import IntEnum
 
-from msgspec import Struct
-
 SECOND_NS = 1_000_000_000
 WINDOW_NS = 1_050_000_000  # the venue's second, and some time for requests to bunch on their way
 IP_LIMIT, IP_WINDOW_NS = 600, 5_250_000_000
@@ -21,8 +19,6 @@ CONNECTIONS = 64
 RESERVED = 5  # one token in so many is left to what protects
 WAITING_MAX = 256
 SLOT_WAIT_SECONDS = 1.0  # a freed connection is told of earlier
-EVERYTHING = "all requests"
-OPEN_REQUESTS = "open requests"
 
 # requests a second and account, (spot, linear); a path that is not here counts for the address only
 RATES = {
@@ -57,15 +53,6 @@ class Priority(IntEnum):
     def protects(self) -> bool:
         """It may use the tokens that are kept back."""
         return self <= Priority.EXIT
-
-
-class Row(Struct, frozen=True):
-    """A limit as it stands; ``reset_seconds`` until its next token comes back, 0 if none is out."""
-
-    name: str
-    limit: int
-    remaining: int
-    reset_seconds: float
 
 
 class Request:
@@ -104,13 +91,6 @@ class _Bucket:
         if lacking > len(self.taken):
             return max(shut, self.window_ns)
         return max(shut, self.taken[lacking - 1] + self.window_ns - now_ns)
-
-    def row(self, name: str, now_ns: int) -> Row:
-        """Return the limit as it stands."""
-        left = max(0, self.limit - self.out(now_ns))
-        first = self.taken[0] + self.window_ns if self.taken else 0
-        reset = max(first, self.shut_until_ns, now_ns) - now_ns
-        return Row(name, self.limit, 0 if self.shut_until_ns > now_ns else left, reset / SECOND_NS)
 
 
 class Budget:
@@ -230,16 +210,3 @@ class Budget:
         """Open again what throttling had shut: an urgent request went through. A ban stands."""
         if self._shut[1] is not Priority.CANCEL:
             self._shut = (0, Priority.CANCEL, "")
-
-    def state(self, now_ns: int) -> tuple[Row, ...]:
-        """Return every limit as it stands."""
-        _, open_to, reason = self._shut
-        shut_ns = max(0, self._shut[0] - now_ns)
-        rows = [self._all.row(EVERYTHING, now_ns)]
-        rows += [bucket.row(name, now_ns) for name, bucket in sorted(self._buckets.items())]
-        left = CONNECTIONS - self._open_requests
-        rows.append(Row(OPEN_REQUESTS, CONNECTIONS, left, 0.0))
-        if shut_ns:
-            name = f"{reason} (open to {open_to.name.lower()})"
-            rows.append(Row(name, 0, 0, shut_ns / SECOND_NS))
-        return tuple(rows)

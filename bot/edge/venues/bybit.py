@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from bot.core.text import safe_text
 from bot.core.values import (
     Candle,
     Instrument,
@@ -17,18 +18,18 @@ from bot.core.values import (
     VenueOrder,
     VenuePosition,
 )
-from bot.edge.clock import MarketClock, monotonic_ns
+from bot.edge.clock import MarketClock
 from bot.edge.venues import wire
 from bot.edge.venues.asking import Asking, Doubt, Page, decoded
-from bot.edge.venues.budget import Priority, Row
+from bot.edge.venues.budget import Priority
 from bot.edge.venues.cache import Cache
 from bot.edge.venues.codes import BAD_PARAMETER, GONE, UNCHANGED, Kind, is_known
 from bot.edge.venues.keys import KeyInfo, key_info
 from bot.edge.venues.rest import Busy, Declined, Rest
 from bot.edge.venues.trouble import Heard
+from bot.edge.venues.wire import QUOTE
 from bot.errors import Refused
 
-QUOTE = "USDT"
 TRIGGER = "MarkPrice"  # one trade far off the market must not close a position
 PAGE_CANDLES = 1_000
 WEEK_MS = 7 * 86_400_000
@@ -86,10 +87,6 @@ class Bybit(Asking):
         """Close the HTTP session."""
         await self.rest.close()
 
-    def budget_state(self) -> tuple[Row, ...]:
-        """Return every request limit as it stands."""
-        return self.rest.budget.state(monotonic_ns())
-
     async def key_info(self, *, anew: bool = False) -> KeyInfo:
         """Return what the venue says of the key and its account, at most ten minutes old."""
         found = None if anew else self._key.get("")
@@ -134,10 +131,6 @@ class Bybit(Asking):
         """Forget instruments, fees, and the key's rights: the next question goes to the venue."""
         for cache in (self._instruments, self._fees, self._key):
             cache.clear()
-
-    def instruments_age_seconds(self) -> float | None:
-        """Return how old the instruments are, real seconds; None before they were read."""
-        return self._instruments.age_seconds("")
 
     async def _taker_fees(self) -> dict[str, Decimal]:
         fees = self._fees.get("")
@@ -204,18 +197,46 @@ class Bybit(Asking):
 
     async def positions(self) -> tuple[VenuePosition, ...]:
         """Return the open positions with the stop and target that the venue holds."""
-        query = {"category": self.category, "settleCoin": QUOTE, "limit": 200}
-        rows = await self.pages("/v5/position/list", query, wire.PositionRow)
+        rows = await self._position_rows(settleCoin=QUOTE)
         with Doubt("position/list"):
             return tuple(position for row in rows if (position := row.value()).qty)
 
+    async def hedged(self) -> str:
+        """Return a symbol with a position a side (hedge mode), or "" where each has one.
+
+        Only open positions are listed; an account without any shows its mode by its first symbol.
+        """
+        rows = await self._position_rows(settleCoin=QUOTE)
+        if not rows:
+            rows = await self._position_rows(symbol=(await self.instruments())[0].symbol)
+        with Doubt("position/list"):
+            return next((wire.symbol(row.symbol) for row in rows if row.position_idx), "")
+
+    async def _position_rows(self, **which: str) -> list[wire.PositionRow]:
+        query = {"category": self.category, **which, "limit": 200}
+        return await self.pages("/v5/position/list", query, wire.PositionRow)
+
     async def open_orders(self) -> tuple[VenueOrder, ...]:
         """Return the open orders, conditional entries among them, without what protects."""
+        return (await self._open())[0]
+
+    async def open_entries(self) -> tuple[tuple[VenueOrder, ...], bool]:
+        """Return the open orders that may open a position, and whether they are all there are.
+
+        The others are limits that can only reduce one, such as a target that a person set.
+        """
+        found, reducing = await self._open()
+        entries = tuple(order for order in found if order.venue_id not in reducing)
+        return entries, len(entries) == len(found)
+
+    async def _open(self) -> tuple[tuple[VenueOrder, ...], frozenset[str]]:
+        """Return what is open and protects nothing, and the venue's ids of what only reduces."""
         query = {"category": self.category, "settleCoin": QUOTE, "openOnly": 0, "limit": 50}
         rows = await self.pages("/v5/order/realtime", query, wire.OrderRow)
         with Doubt("order/realtime"):
-            values = [row.value() for row in rows if not row.protects]
-        return tuple(value for value in values if value.status in _OPEN)
+            values = [(row.value(), row.only_reduces) for row in rows if not row.protects]
+        is_open = tuple(value for value, _ in values if value.status in _OPEN)
+        return is_open, frozenset(value.venue_id for value, reduces in values if reduces)
 
     async def find(self, order: str, symbol: str) -> VenueOrder | None:
         """Return an order by its client id, or None if the venue has never had it."""
@@ -227,6 +248,14 @@ class Bybit(Asking):
                     if row.order_link_id == order:
                         return row.value()
         return None
+
+    async def is_executed(self, order: str, symbol: str) -> bool:
+        """Tell whether an execution of an order is listed, even where the order is not (yet)."""
+        query = {"category": self.category, "symbol": symbol, "orderLinkId": order}
+        reply = await self.ask("/v5/execution/list", query, True, Priority.INQUIRE)
+        with Doubt("execution/list"):
+            rows = [msgspec.json.decode(raw, type=wire.FillRow) for raw in decoded(reply, Page).rows]
+        return any(row.order_link_id == order for row in rows)
 
     async def fills(self, since: int) -> tuple[VenueFill, ...]:
         """Return the executions at or after ``since`` (ms) that moved a position, oldest first."""
@@ -242,8 +271,16 @@ class Bybit(Asking):
                     if row.exec_type in wire.TRADES:
                         fill = row.value()
                         found[fill.fill] = fill
+                        self._note_fee(row)
             start += WEEK_MS
         return tuple(sorted(found.values(), key=lambda fill: fill.at))
+
+    def _note_fee(self, row: wire.FillRow) -> None:
+        """Tell the listener once of a coin that fees are taken in and no wallet here shows."""
+        if not row.fee_is_booked:
+            coin = safe_text(row.fee_currency, 20)
+            reason = f"expected fees in {QUOTE}, found one in {coin}: it is not booked"
+            self.rest.ear.unseen(f"fee in {coin}", reason)
 
     # -- changes -----------------------------------------------------------------------------------
 
@@ -295,14 +332,25 @@ class Bybit(Asking):
             raise
 
     async def leverage(self, symbols: Iterable[str], leverage: int) -> None:
-        """Set the leverage of each symbol; one that was set before is not asked for again."""
+        """Set the leverage of each symbol; one that was set before is not asked for again.
+
+        A symbol that declines stops no other. Raises Declined at the end, naming those that did.
+        """
+        declined = []
         for symbol in symbols:
             if self._leverages.get(symbol) == leverage:
                 continue
             sides = {"buyLeverage": str(leverage), "sellLeverage": str(leverage)}
             body = {"category": self.category, "symbol": symbol, **sides}
-            await self.change("/v5/position/set-leverage", body, UNCHANGED, Priority.ENTRY)
-            self._leverages[symbol] = leverage
+            try:
+                await self.change("/v5/position/set-leverage", body, UNCHANGED, Priority.ENTRY)
+            except Declined as error:
+                declined.append((symbol, error))
+            else:
+                self._leverages[symbol] = leverage
+        if declined:
+            named = "; ".join(f"{symbol}: {error}" for symbol, error in declined)
+            raise Declined(named, declined[0][1].code)
 
     async def arm_dcp(self, seconds: int) -> None:
         """Have orders cancelled once all private streams were away for 3 to 300 venue seconds.

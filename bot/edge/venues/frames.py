@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -75,15 +74,6 @@ class Refusals:
         for symbol, reasons in counts.items():
             reason = reasons.most_common(1)[0][0]
             yield FramesRefused(at=at, symbol=symbol, count=reasons.total(), reason=reason)
-
-
-class Reader(Protocol):
-    """Reads the frames of one stream."""
-
-    refusals: Refusals
-
-    def read(self, head: Head) -> None:
-        """Post the events of a frame; what cannot be true is counted, not raised."""
 
 
 _HEAD = msgspec.json.Decoder(Head)
@@ -184,7 +174,10 @@ _PRIVATE: dict[str, type[_Row]] = {
 
 
 class PrivateReader:
-    """Orders, executions, and positions into events, row by row."""
+    """Orders, executions, and positions into events, row by row.
+
+    A row of a symbol that is not traded here is true, and a person's: it is left out.
+    """
 
     def __init__(
         self, symbols: Iterable[str], category: str, clock: MarketClock, post: Post
@@ -219,9 +212,9 @@ class PrivateReader:
             row = msgspec.json.decode(raw, type=kind)
             if row.category not in ("", self._category):
                 return
-            symbol = row.symbol if row.symbol in self.symbols else ""
-            if not symbol:
-                raise ValueError(f"unknown symbol {safe_text(row.symbol, 40)!r}")
+            if wire.symbol(row.symbol) not in self.symbols:
+                return
+            symbol = row.symbol
             event = self._event(row)
         except _FALSE as error:
             self.refusals.add(symbol, str(error))

@@ -120,16 +120,24 @@ def why_not_account(info: KeyInfo, wanted: Wanted) -> list[str]:
 async def why_not_trade(venue: Bybit, wanted: Wanted) -> list[str]:
     """Return a sentence for each reason why this key and account may not trade; none: it may.
 
-    Asks the venue anew. Raises Busy if it does not answer.
+    Asks the venue anew, of the position mode only with a key that may. Raises Busy if it does not
+    answer, Refused.
     """
     try:
         info = await venue.key_info(anew=True)
     except Declined as error:
         return [f"venue key: expected one that the venue accepts, found: {error}"]
-    return [
+    problems = [
         *why_not_key(info, venue.category, venue.clock.venue_ms()),
         *why_not_account(info, wanted),
     ]
+    return problems or await why_not_mode(venue)
+
+
+async def why_not_mode(venue: Bybit) -> list[str]:
+    """Return why the position mode forbids to trade: our orders name no side of a hedge."""
+    symbol = await venue.hedged() if venue.category == "linear" else ""
+    return [f"venue account: expected one-way mode, found hedge mode ({symbol})"] if symbol else []
 
 
 async def warnings_of(venue: Bybit, wanted: Wanted) -> list[str]:

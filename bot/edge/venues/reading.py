@@ -15,7 +15,8 @@ from bot.core.text import safe_text
 from bot.core.values import CashMove, VenueOrder
 from bot.edge.venues import wire
 from bot.edge.venues.asking import Doubt
-from bot.edge.venues.bybit import QUOTE, WEEK_MS, Bybit
+from bot.edge.venues.bybit import WEEK_MS, Bybit
+from bot.edge.venues.wire import QUOTE
 
 READINGS_MAX = 3
 EXECUTIONS = frozenset({"TRADE", "LIQUIDATION", "ADL", "DELIVERY"})

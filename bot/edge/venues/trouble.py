@@ -51,7 +51,7 @@ class Ear:
         self._heard = heard
         self._told_ns: dict[Trouble, int] = {}
         self._open: set[Trouble] = set()  # told, and not over
-        self._unseen: set[int] = set()
+        self._unseen: set[int | str] = set()
 
     def trouble(self, kind: Trouble, reason: str, retry_at: int = 0) -> None:
         """Hear of trouble."""
@@ -61,10 +61,10 @@ class Ear:
             self._open.add(kind)
             self._heard(VenueTrouble(kind, reason, retry_at))
 
-    def unseen(self, code: int, reason: str) -> None:
-        """Hear of a code that is in no table; each is told once."""
-        if code not in self._unseen and len(self._unseen) < UNSEEN_MAX:
-            self._unseen.add(code)
+    def unseen(self, what: int | str, reason: str) -> None:
+        """Hear of a code that is in no table, or of another novelty; each is told once."""
+        if what not in self._unseen and len(self._unseen) < UNSEEN_MAX:
+            self._unseen.add(what)
             self._heard(VenueTrouble(Trouble.UNSEEN, reason))
 
     def good(self, *, signed: bool) -> None:

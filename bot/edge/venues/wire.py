@@ -19,6 +19,7 @@ from bot.core.values import (
 )
 
 MINUTE_MS = 60_000
+QUOTE = "USDT"
 ABSURD = 15  # decimal places left of the point: nothing traded is worth or counts so much
 TRADES = frozenset({"Trade", "AdlTrade", "BustTrade"})  # the other executions move no position
 
@@ -102,8 +103,13 @@ class OrderRow(Struct, rename="camel"):
         A conditional order ("Stop") without these flags waits to open something: an entry.
         """
         if self.stop_order_type == "Stop":
-            return self.reduce_only or self.close_on_trigger
+            return self.only_reduces
         return self.stop_order_type not in ("", "UNKNOWN")
+
+    @property
+    def only_reduces(self) -> bool:
+        """It is bound to close what is open: a person's limit at a target, say, or our own exit."""
+        return self.reduce_only or self.close_on_trigger
 
     def value(self) -> VenueOrder:
         """Return the row in the bot's words. Raises ValueError."""
@@ -142,9 +148,16 @@ class FillRow(Struct, rename="camel"):
     exec_type: str = "Trade"
     stop_order_type: str = ""
     category: str = ""
+    fee_currency: str = ""
+
+    @property
+    def fee_is_booked(self) -> bool:
+        """The fee was taken from the wallet that is kept here."""
+        return self.fee_currency in ("", QUOTE)
 
     def value(self) -> VenueFill:
-        """Return the row in the bot's words. Raises ValueError."""
+        """Return the row in the bot's words; a fee in another coin is none. Raises ValueError."""
+        fee = number(self.exec_fee or "0", "execFee")
         forced = self.exec_type if self.exec_type != "Trade" else ""
         by = self.stop_order_type if self.stop_order_type != "UNKNOWN" else ""
         return VenueFill(
@@ -154,7 +167,7 @@ class FillRow(Struct, rename="camel"):
             side=self.side,
             qty=number(self.exec_qty, "execQty"),
             price=number(self.exec_price, "execPrice"),
-            fee=number(self.exec_fee or "0", "execFee"),
+            fee=fee if self.fee_is_booked else Decimal(0),
             at=int(number(self.exec_time, "execTime")),
             by=safe_text(by or forced, 40),
         )
@@ -171,6 +184,7 @@ class PositionRow(Struct, rename="camel"):
     stop_loss: str = ""
     take_profit: str = ""
     category: str = ""
+    position_idx: int = 0  # 1 and 2 are the sides of hedge mode
 
     def value(self) -> VenuePosition:
         """Return the row in the bot's words, with a signed quantity. Raises ValueError."""
