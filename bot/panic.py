@@ -152,7 +152,7 @@ async def _reach(venue: Bybit) -> str:
 
 
 async def _cancel_entries(venue: Bybit, met: set[str]) -> str:
-    """Cancel what may still open a position; what can only reduce one stays. Done when none is open.
+    """Cancel what may open a position; what can only reduce one stays. Done when none is open.
 
     ``met`` keeps the orders that any attempt found: the one that verifies finds none.
     """

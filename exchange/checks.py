@@ -35,7 +35,9 @@ class Checks:
         spot = order.category == "spot"
         if order.qty <= 0:
             raise Refused(code(170136), "Order quantity lower than the minimum.")
-        if not order.in_quote and order.qty % instrument.step:
+        # the whole of a position may be closed, also where the grid changed under it
+        whole = order.close_on_trigger and order.qty == self._closable(order)
+        if not order.in_quote and order.qty % instrument.step and not whole:
             raise Refused(code(170137), "Order volume decimal too long." if spot else "Qty invalid")
         if not order.in_quote and order.qty > instrument.max_qty:
             raise Refused(code(170135), "Order quantity exceeded upper limit.")
@@ -51,6 +53,9 @@ class Checks:
                 if spot
                 else f"Order does not meet minimum order value {least}",
             )
+
+    def _closable(self, order: Order) -> Decimal:
+        return self._account.position(order.symbol).closable_by(order.side)
 
     def _on_tick(self, price: Decimal, instrument: Instrument) -> None:
         if price <= 0 or price % instrument.tick:

@@ -63,12 +63,7 @@ def _show_status(found: Status) -> None:
         put(f"          - because {deed.reason}")
         if deed.undone:
             put(f"          - NOT done: {deed.undone}")
-    if found.equity:
-        mark = found.equity
-        put(
-            f"equity    {number(mark.equity)} (peak {number(mark.peak)}, "
-            f"drawdown {mark.drawdown:.2%}, day {-mark.day_loss:+.2%}) at {moment(mark.at)}"
-        )
+    _show_equity(found)
     disk = found.storage
     put(f"storage   {disk.state}, {disk.database_mb} MB, {disk.free_mb} MB free")
     put(f"audit     head #{found.head_id} {found.head}")
@@ -106,6 +101,15 @@ def _show_status(found: Status) -> None:
         put(f"parameter {row.key} is SET: {row.reason}")
     for move in found.last:
         put(line_of(move))
+
+
+def _show_equity(found: Status) -> None:
+    if found.equity:
+        mark = found.equity
+        put(
+            f"equity    {number(mark.equity)} (peak {number(mark.peak)}, "
+            f"drawdown {mark.drawdown:.2%}, day {-mark.day_loss:+.2%}) at {moment(mark.at)}"
+        )
 
 
 def _held(stop_held: bool) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec.structs import replace
+
 from bot.core.effects import Effect, Reconcile
 
 if TYPE_CHECKING:
@@ -33,6 +35,11 @@ def account_question(world: World, depth: str = "light") -> Reconcile:
 
 
 def ask_account(turn: Turn) -> None:
-    """Have the account read, unless that is on its way."""
-    if not pending(turn.world, Reconcile):
-        turn.emit(account_question(turn.world))
+    """Have the account read, unless that is on its way; as deep as is due, or light ones go first for ever."""
+    account, depth = turn.world.account, "light"
+    if pending(turn.world, Reconcile):
+        return
+    if account.reread and turn.world.at >= account.reread_at:
+        depth = account.reread
+        turn.set(account=replace(account, reread=""))
+    turn.emit(account_question(turn.world, depth))

@@ -94,7 +94,7 @@ def seen(turn: Turn, event: Reconciled) -> None:
 def _kept(rows: list[VenueOrder]) -> list[VenueOrder]:
     """Return so many rows, at least one of each symbol: a symbol is blocked by any of them."""
     first = {row.symbol: row for row in reversed(rows)}
-    return [*first.values(), *rows[: FOREIGN_MAX - len(first)]]
+    return [*first.values(), *rows[: max(0, FOREIGN_MAX - len(first))]]
 
 
 def decided_at(order: str) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from bot.core.asking import LOOK_BACK_MS, account_question, pending
+from bot.core.asking import LOOK_BACK_MS, account_question, ask_account, pending
 from bot.core.effects import Reconcile
 from bot.core.events import Compared, Limited, Reconciled, Started, Ticked
 from bot.core.facts import AccountCompared, CashMoved
@@ -159,11 +159,9 @@ def due(turn: Turn, event: Ticked) -> None:
     world, account = turn.world, turn.world.account
     if pending(world, Reconcile):
         return
-    if account.reread and world.at < account.reread_at:
-        return
     if account.reread:
-        turn.set(account=replace(account, reread=""))
-        turn.emit(account_question(world, account.reread))
+        if world.at >= account.reread_at:
+            ask_account(turn)
         return
     if world.state("process") != "RUNNING":
         return

@@ -20,7 +20,7 @@ from bot.core.effects import Effect, Notify
 from bot.core.events import Commanded, StopAsked, Ticked
 from bot.core.guard import GUARD
 from bot.core.holds import HOLD
-from bot.core.killswitch import KILL, in_scope, rearm_blockers, still_open
+from bot.core.killswitch import KILL, rearm_blockers, still_open
 from bot.core.machine import BORN, Level, Row, Table
 from bot.core.orders import cancel_entries
 from bot.core.permission import lowered
@@ -387,24 +387,3 @@ def tick(turn: Turn, event: Ticked) -> None:
 def _finish(turn: Turn, event: Commanded | Ticked, key: str) -> None:
     if turn.fire(RUN, event, key) and turn.world.instance_of("run", key) is None:
         turn.put("runs", key, None)
-
-
-def flatten_wanted(world: World, symbol: str) -> str | None:
-    """Tell why a position is to be closed now, or None."""
-    for key, instance in world.machines.get("kill", {}).items():
-        if instance.state == "FLATTENING" and in_scope(world, key, symbol):
-            return f"kill switch {key}: {instance.reason}"
-    if world.state("process") == "DRAINING" and world.settings.shutdown.flatten:
-        return "safe shutdown with flatten"
-    for run in world.runs.values():
-        if run.verb == "flatten" and in_scope(world, key_of(run.args), symbol):
-            return f"{run.operator}: {run.reason}"
-    return None
-
-
-def flatten(turn: Turn, event: Ticked) -> None:
-    """Close what is to be closed, again if an earlier exit ended with a rest."""
-    for symbol, position in list(turn.world.positions.items()):
-        why = flatten_wanted(turn.world, symbol) if position.qty else None
-        if why:
-            protection.leave(turn, symbol, why)

@@ -18,7 +18,6 @@ from tests.core.worlds import (
     repeating,
     said,
     talking,
-    theirs,
     with_orders,
 )
 from tests.given import (

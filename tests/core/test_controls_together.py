@@ -164,7 +164,11 @@ def test_every_refusal_of_a_move_is_a_row_and_the_entry_is_cancelled():
     world = go(world, reported(world, order, OrderStatus.OPEN)).world
     world = but(world, settings=tuned(world.settings, controls__value_max=100.0))
     told = go(world, ticked(world, 3, BTCUSDT=104.0))
-    assert [row.control for row in told.noted(OrderRefused)] == ["price drift", "order value"]
+    assert [row.control for row in told.noted(OrderRefused)] == [
+        "price drift",
+        "order value",
+        "follow",
+    ]
     assert (len(told.effects(Cancel)), told.effects(Amend)) == (1, [])
 
 

@@ -12,7 +12,8 @@ from bot.core.effects import (
     Submit,
 )
 from bot.core.events import ClockJumped, Delivered, Recovered, StopAsked, Ticked, Undelivered
-from bot.core.world import World
+from bot.core.machine import Instance
+from bot.core.world import ACCOUNT, Messages, World
 from tests.given import (
     a_world,
     but,
@@ -71,7 +72,7 @@ def test_a_failure_waits_and_the_pause_doubles_up_to_its_ceiling():
         told = go(world, Ticked(at=world.deliveries[key].not_before, marks={}))
         assert [d.effect for d in told.dispatches if d.again and d.id == key]
         world = told.world
-    assert pauses == [0.5, 1, 2, 4, 4, 4, 4, 4, 4], "a naked position does not wait long"
+    assert pauses == [0.5, 1, 2, 2, 2, 2, 2, 2, 2], "a naked position does not wait long"
 
 
 def test_a_cancel_is_tried_quickly_at_first_and_does_not_hammer_a_venue_that_is_away():
@@ -82,7 +83,7 @@ def test_a_cancel_is_tried_quickly_at_first_and_does_not_hammer_a_venue_that_is_
         world = go(world, Undelivered(at=world.at, effect=key, reason="r")).world
         pauses.append((world.deliveries[key].not_before - world.at) / 1000)
         world = go(world, ticked(world, 4)).world
-    assert pauses == [0.5] * 20 + [4, 4]
+    assert pauses == [0.25] * 20 + [2, 2]
 
 
 def test_the_pause_of_everything_else_doubles_up_to_half_a_minute():
@@ -112,7 +113,7 @@ def test_protection_never_gives_up(attempts, final):
     world = but(world, deliveries={**world.deliveries, key: tired})
     told = go(world, failed(world, key, final=final))
     assert told.world.state("delivery", key) == "RETRY"
-    assert told.world.deliveries[key].not_before == world.at + 4_000
+    assert told.world.deliveries[key].not_before == world.at + 2_000
 
 
 def test_a_failure_without_words_is_retried_too():
@@ -218,3 +219,17 @@ def test_after_a_clock_that_jumps_back_a_retry_does_not_wait_for_the_future():
     world = go(world, failed(world, key)).world
     world = go(world, ClockJumped(at=world.at - 3_600_000, by_ms=-3_600_000)).world
     assert key in {d.id for d in go(world, ticked(world, 1)).dispatches}
+
+
+@pytest.mark.parametrize(("breaker", "counted"), [("CLOSED", 21), ("OPEN", 1), ("HALF_OPEN", 21)])
+def test_attempts_while_the_venue_is_away_do_not_use_up_the_messages_of_the_day(breaker, counted):
+    world = entering(a_world()).world
+    world = but(world, messages=Messages())
+    world = go(world, commanded(world, "hold")).world
+    machines = {"breaker": {ACCOUNT: Instance(breaker, 1, world.at, "because")}}
+    world = but(world, machines={**world.machines, **machines}, breaker_until=world.at * 2)
+    key = pending(world, Cancel)
+    for _ in range(20):
+        world = go(world, failed(world, key)).world
+        world = go(world, Ticked(at=world.deliveries[key].not_before, marks={})).world
+    assert world.messages.today == counted

@@ -10,6 +10,7 @@ from bot.core.events import (
     ClockJumped,
     Delivered,
     FramesRefused,
+    Listed,
     StreamLost,
     StreamUp,
 )
@@ -24,6 +25,7 @@ from tests.given import (
     T,
     a_candle,
     a_world,
+    an_instrument,
     backfilled,
     but,
     candles,
@@ -265,3 +267,20 @@ def test_a_market_at_60_times_real_time_is_not_stale_sooner_than_people_can_see(
     world = go(a_world(rate=60.0), ticked(a_world(rate=60.0), 179, BTCUSDT=0.0)).world
     assert world.state("feed", BTC) != "STALE"
     assert state(go(world, ticked(world, 2, BTCUSDT=0.0))) == "STALE"
+
+
+def listed(world, *asked, found=()):
+    """Return what follows when the venue lists, of the symbols asked for, only those found."""
+    instruments = tuple(map(an_instrument, found))
+    return go(world, Listed(at=world.at, symbols=asked, instruments=instruments))
+
+
+def test_a_symbol_that_is_no_longer_listed_is_held():
+    told = listed(a_world((BTC, ETH)), BTC, ETH, found=(BTC,))
+    assert [state for state in told.moves if state.startswith("hold")] == ["hold ETHUSDT:  → HELD"]
+    assert "no longer listed" in told.reason("hold")
+
+
+def test_a_symbol_that_was_not_asked_for_is_not_missed():
+    told = listed(a_world((BTC, ETH)), BTC, found=(BTC,))
+    assert not told.steps + told.emitted

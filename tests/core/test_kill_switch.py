@@ -124,7 +124,7 @@ def test_configured_to_flatten_it_closes_positions_and_then_latches():
     world = go(world, Filled(at=world.at, fill=fill)).world
     told = go(world, ticked(world))
     assert told.world.state("kill") == "LATCHED"
-    assert told.reason("kill") == "all positions are closed"
+    assert told.reason("kill") == "ana: I say so; all positions are closed"
 
 
 def test_latched_it_refuses_entries_whatever_time_brings_and_across_a_restart():

@@ -371,7 +371,7 @@ def test_an_order_that_was_let_go_and_is_open_after_all_is_read_and_cancelled_at
     world, order = doubtful()
     row = a_row(order, status, qty=20)
     world = answered(go(world, Absent(at=world.at, order=order, reason="too late")).world)
-    told = go(world, OrderReported(at=world.at, row=row))
+    told = go(world, OrderReported(at=world.at, row=row), ticked(world, 0))
     assert len(told.effects(Reconcile)) == 1
     told = go(told.world, reconciled(told.world, foreign=(row,)))
     assert told.effects(Cancel) == [Cancel(order=order, symbol=BTC)]

@@ -105,9 +105,10 @@ def test_an_exit_that_ends_with_a_rest_is_open_again():
     assert told.world.state("position", BTC) == "CLOSING"
     world = filled(told.world, a_fill(side=SELL, qty=5, order=exit_.order)).world
     world = go(world, reported(world, exit_.order, OrderStatus.CANCELED, filled=D(5))).world
-    told = go(world, ticked(world))
+    told = go(world, ticked(world, 0.9))
     assert told.world.state("position", BTC) == "OPEN"
     assert told.reason("position") == "the exit ended with a rest still open"
+    assert [s.qty for s in go(told.world, ticked(told.world, 0.1)).effects(Submit)] == [D(15)]
 
 
 def test_a_stop_that_the_venue_does_not_hold_is_asked_for_within_seconds_until_it_is_held():

@@ -112,7 +112,8 @@ def test_a_price_that_has_not_changed_is_not_sent_again_but_cancelled():
     ("mark", "collar", "sent"), [(101.0, 0.03, "101.1"), (103.0, 0.03, "103.1"), (103.2, 0.03, "")]
 )
 def test_it_never_follows_a_market_that_ran_away(mark, collar, sent):
-    world, _ = resting(controls__drift_max=0.0301, controls__collar=collar)
+    far = {"strategy__take_atr": 10.0}
+    world, _ = resting(controls__drift_max=0.0301, controls__collar=collar, **far)
     told = go(world, ticked(world, 3, BTCUSDT=mark))
     assert [f"{amend.price}" for amend in told.effects(Amend)] == ([sent] if sent else [])
     assert len(told.effects(Cancel)) == (not sent)
@@ -278,3 +279,13 @@ def test_an_entry_that_was_cancelled_unfilled_leaves_nothing_behind():
     assert world.positions[BTC].stop is None
     told = go(world, measured(world, open_time=candle))
     assert [row.control for row in told.noted(OrderRefused)] == ["cross"], "it was traded"
+
+
+@pytest.mark.parametrize(("mark", "follows"), [(101.4, True), (101.6, False)])
+def test_it_does_not_follow_beyond_half_of_its_way_to_the_target(mark, follows):
+    world, _ = resting()
+    told = go(world, ticked(world, 3, BTCUSDT=mark))
+    assert (len(told.effects(Amend)), len(told.effects(Cancel))) == (follows, not follows)
+    reasons = [f"{row.control}: {row.reason}" for row in told.noted(OrderRefused)]
+    said = "follow: 1.6 of the 2.9 to the target 103.0 are gone already"
+    assert reasons == [said] * (not follows)

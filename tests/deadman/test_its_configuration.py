@@ -25,7 +25,7 @@ def toml(tmp_path, monkeypatch):
         ("warn_real_seconds = 90", "cancel_real_seconds: expected > deadman.warn_real_seconds (90)"),
         ("flatten_real_seconds = 60", "expected 0, or ≥ deadman.cancel_real_seconds (90), found 60"),
         ("warn_real_seconds = 1", "deadman.warn_real_seconds"),
-        ("key = 'k'", "deadman.key: expected in BOT_DEADMAN_KEY or the file of deadman.key_file"),
+        ("key = 'k'", "deadman.key: expected in the file of deadman.key_file (or BOT_DEADMAN_KEY"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(toml, text, sentence):

@@ -105,6 +105,29 @@ async def test_entries_that_wait_for_a_trigger_go_one_by_one_and_what_protects_s
         await venue.cancel("", "ETHUSDT", guard)
 
 
+async def test_limits_that_can_only_reduce_are_left_and_the_entries_beside_them_go(
+    exchange, halt, tmp_path
+):
+    async with exchange.venue() as venue:
+        (eth,) = await venue.instruments(["ETHUSDT"])
+        mark = await venue.mark("ETHUSDT")
+        low, high = eth.round_price(mark * 0.8), eth.round_price(mark * 1.2)
+        await send_order(venue, entry("0.5", "ETHUSDT", stop=low))
+        target = entry("0.5", "ETHUSDT", Side.SELL, price=high, reduce_only=True)
+        assert (await send_order(venue, target)).kind == "ACK"
+        await resting(venue)
+        await resting(venue, "ETHUSDT")
+        await conditional(venue, "ETHUSDT", high, RISES)
+        lines = await panic(venue, halt, tmp_path / "p", False, "anna", "drill", None)
+        assert outcomes(lines)[-1] == ("end", "done"), lines
+        done = next(line for line in map(json.loads, lines) if "cancelled" in line["detail"])
+        assert done["detail"] == "3 cancelled, none open"
+        assert [row.order for row in await venue.open_orders()] == [target.order]
+        again = await panic(venue, halt, tmp_path / "p", False, "anna", "drill", None)
+        assert "0 cancelled, none open" in "".join(again)
+        await venue.cancel(target.order, "ETHUSDT")
+
+
 async def test_everything_is_closed_if_asked(exchange, halt, tmp_path):
     async with exchange.venue() as venue:
         since = venue.clock.now()

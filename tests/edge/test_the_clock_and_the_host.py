@@ -37,7 +37,6 @@ def sample(market_ms, rate=60.0, trip_ms=2.0):
 
 def test_market_time_runs_at_the_markets_rate():
     clock = MarketClock()
-    assert abs(clock.now() - wall_ms()) < 1_000
     assert clock.sync([sample(1_000_000)]) == 0, "the first word of the venue is no jump"
     began, first = monotonic_ns(), clock.now()
     while monotonic_ns() - began < 20_000_000:
@@ -81,6 +80,21 @@ def test_the_first_word_of_the_venue_is_no_jump_if_time_went_on_while_the_bot_wa
 def test_the_first_word_of_the_venue_is_no_jump_if_it_leads_back_by_a_little():
     clock = MarketClock(start_ms=1_002_000)
     assert clock.sync([sample(1_000_000, rate=1.0)]) == 0
+
+
+def test_the_first_word_of_the_venue_is_a_jump_if_it_leads_back_from_time_that_was_shown():
+    clock = MarketClock()
+    assert abs(clock.now() - wall_ms()) < 1_000
+    back = wall_ms() - 3_600_000
+    assert clock.sync([sample(back, rate=1.0)]) == pytest.approx(-3_600_000, abs=500)
+    assert clock.now() < back + 10_000
+
+
+@pytest.mark.parametrize("by_ms", [-1_000, 3_600_000])
+def test_after_time_was_shown_a_little_back_or_anything_ahead_is_no_jump(by_ms):
+    clock = MarketClock()
+    clock.now()
+    assert clock.sync([sample(wall_ms() + by_ms, rate=1.0)]) == 0
 
 
 async def test_a_start_ahead_of_the_venues_clock_posts_a_jump_before_anything_else(

@@ -22,7 +22,7 @@ from bot.edge.venues.stream import private_stream, public_stream
 from bot.errors import BotError
 from bot.store.database import open_reader
 from tests.edge.worlds import Recorder, entry, running, spawn_exchange, stop_exchange, venue_at
-from tests.venues.world import ORDER, POSITIONS, SYMBOL, WALLET, Scripted, flat
+from tests.venues.world import ORDER, POSITIONS, SYMBOL, WALLET, Scripted
 
 CANARIES = ("canarykey7Q", "canarysong9Z")
 KEY, SECRET = CANARIES
@@ -49,10 +49,7 @@ def info(**changes) -> KeyInfo:
 
 async def test_vc42_the_key_of_the_simulated_exchange_may_trade(world):
     async with world.venue() as venue:
-        assert await why_not_trade(venue, Wanted()) == [], "flat, it shows its mode all the same"
-        await send_order(venue, entry("0.1", SYMBOL))
         assert await why_not_trade(venue, Wanted()) == []
-        await flat(venue)
         found = await venue.key_info()
         assert found.uid
         assert not found.read_only
@@ -97,12 +94,10 @@ def test_vc44_a_key_of_any_address_is_worth_a_warning():
 
 def one_way() -> Scripted:
     """A venue whose account has a position in one-way mode."""
+    held = {"symbol": SYMBOL, "side": "Buy", "size": "1", "avgPrice": "3000", "positionIdx": 0}
     scripted = Scripted()
-    scripted.ok(POSITIONS, list=[HELD | {"positionIdx": 0}])
+    scripted.ok(POSITIONS, list=[held])
     return scripted
-
-
-HELD = {"symbol": SYMBOL, "side": "Buy", "size": "1", "avgPrice": "3000"}
 
 
 def answer(**changes):

@@ -77,6 +77,9 @@ class BybitWorld:
     def garble(self, path: str, how: str) -> None:
         self.exchange.fault("garble", match=path, how=how)
 
+    def lot(self, symbol: str, lot: str) -> None:
+        self.exchange.fault("filters", category="linear", symbol=symbol, step=lot)
+
 
 async def prices(venue, symbol: str = SYMBOL) -> tuple[Decimal, Decimal, Decimal]:
     """A price below the market, the market's, and one above it, on the grid."""

@@ -254,7 +254,9 @@ class Bybit(Asking):
         query = {"category": self.category, "symbol": symbol, "orderLinkId": order}
         reply = await self.ask("/v5/execution/list", query, True, Priority.INQUIRE)
         with Doubt("execution/list"):
-            rows = [msgspec.json.decode(raw, type=wire.FillRow) for raw in decoded(reply, Page).rows]
+            rows = [
+                msgspec.json.decode(raw, type=wire.FillRow) for raw in decoded(reply, Page).rows
+            ]
         return any(row.order_link_id == order for row in rows)
 
     async def fills(self, since: int) -> tuple[VenueFill, ...]:

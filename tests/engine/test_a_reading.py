@@ -1,0 +1,64 @@
+"""A reading says what it was asked about: its answer speaks of nothing else, and of nothing later."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from bot.core.effects import Reconcile
+from bot.core.events import Delivered, Listed, Reconciled
+from bot.core.turn import Dispatch
+from bot.engine import link
+from bot.engine.effects import Runner
+from tests.edge.worlds import spawn_exchange, stop_exchange
+from tests.given import BTC
+
+
+@pytest.fixture(scope="module")
+def exchange(tmp_path_factory):
+    process, exchange = spawn_exchange(tmp_path_factory.mktemp("venue"), "--speed", "60")
+    yield exchange
+    stop_exchange(process)
+
+
+def test_a_reading_of_the_account_names_the_event_that_asked(exchange):
+    async def read():
+        posted = []
+        async with exchange.venue() as venue:
+            runner = Runner(
+                venue,
+                SimpleNamespace(send=None),
+                None,
+                severity_min="info",
+                post=posted.append,
+                reference=str,
+                say=print,
+                leave=print,
+                broken=print,
+                probe=lambda point: None,
+            )
+            asked = Reconcile(orders=(), since=venue.clock.now())
+            runner.start([Dispatch("77-3", asked)])
+            await asyncio.gather(*runner.in_flight)
+        return posted
+
+    found, done = asyncio.run(read())
+    assert (type(found), type(done)) == (Reconciled, Delivered)
+    assert found.question == 77
+
+
+def test_what_is_listed_is_said_of_the_symbols_that_were_asked_for(exchange, monkeypatch):
+    monkeypatch.setattr(link, "RELIST_SECONDS", 0.01)
+
+    async def listed():
+        posted = asyncio.Queue()
+        async with exchange.venue() as venue:
+            asking = asyncio.create_task(link._relist(venue, [BTC, "GONEUSDT"], posted.put_nowait))
+            found = await posted.get()
+            asking.cancel()
+        return found
+
+    found = asyncio.run(listed())
+    assert isinstance(found, Listed)
+    assert found.symbols == (BTC, "GONEUSDT")
+    assert [instrument.symbol for instrument in found.instruments] == [BTC]
