@@ -6,11 +6,13 @@ import pytest
 
 from bot.core.controls import denials
 from bot.core.effects import Notify, Submit
-from bot.core.events import Listed, NotSent
+from bot.core.events import Filled, Listed, NotSent
+from bot.core.values import Side
 from tests.core.worlds import asking
 from tests.given import (
     BTC,
     D,
+    a_fill,
     a_world,
     an_instrument,
     answered,
@@ -74,8 +76,7 @@ def test_people_are_called_once_about_exits_that_cannot_leave():
 
 def test_a_part_that_was_closed_begins_the_pauses_anew():
     world = in_position(a_world())
-    tired = but(world.positions[BTC], exits=9)
-    assert (
-        go(but(world, positions={BTC: tired}), commanded(world, "hold")).world.positions[BTC].exits
-        == 9
-    )
+    tired = but(world.positions[BTC], exits=9, left_at=world.at)
+    world = but(world, positions={BTC: tired})
+    part = a_fill(side=Side.SELL, qty=5, at=world.at)
+    assert go(world, Filled(at=world.at, fill=part)).world.positions[BTC].exits == 0

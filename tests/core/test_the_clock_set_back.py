@@ -4,7 +4,9 @@ from bot.core.effects import Backfill, Reconcile
 from bot.core.events import ClockJumped
 from bot.core.reconciliation import DAY_LATE_MS
 from bot.core.world import ACCOUNT, DAY_MS
-from tests.given import BTC, MINUTE, a_world, answered, commanded, go, ticked
+from tests.given import BTC, MINUTE, a_world, answered, commanded, go, reconciled, ticked
+
+HOUR = 60 * MINUTE
 
 
 def test_candles_of_the_other_time_are_not_built_upon():
@@ -37,3 +39,10 @@ def test_no_comparison_of_a_day_is_left_out():
     read_at = (world.at // DAY_MS + 1) * DAY_MS + DAY_LATE_MS
     told = go(back, ticked(back, (read_at - world.at) / 1000))
     assert [asked.depth for asked in told.effects(Reconcile)] == ["day"]
+
+
+def test_a_deeper_reading_does_not_wait_for_the_other_time():
+    world = answered(a_world())
+    world = go(world, reconciled(world, 99_000)).world
+    back = go(world, ClockJumped(at=world.at - HOUR, by_ms=-HOUR)).world
+    assert [q.depth for q in go(back, ticked(back, 2)).effects(Reconcile)] == ["full"]
