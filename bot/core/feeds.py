@@ -103,7 +103,10 @@ def whole(world: World, event: Backfilled, key: str) -> str | None:
     feed = world.feeds[key]
     age = newest_closed(world.at) - feed.last
     lag = max(INTERVAL_MS, stale_after_ms(world))
-    return f"whole up to {feed.last}" if feed.last and age <= lag else None
+    closed = (world.at - feed.last - INTERVAL_MS) / 1000
+    return (
+        f"whole; the newest candle closed {closed:.0f} s ago" if feed.last and age <= lag else None
+    )
 
 
 def short(world: World, event: Backfilled, key: str) -> str:

@@ -225,8 +225,8 @@ def news(
 def _rests_after_all(turn: Turn, key: str) -> None:
     """An order of ours that was taken for ended rests: a reading finds and cancels it."""
     account = turn.world.account
-    if key.startswith(f"{turn.world.instance}-"):
-        turn.set(account=replace(account, reread=account.reread or "light", reread_at=0))
+    if key.startswith(f"{turn.world.instance}-") and not account.reread:
+        turn.set(account=replace(account, reread="light", reread_at=0))
 
 
 def booked(turn: Turn, key: str, qty: Decimal) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from bot.core.asking import LOOK_BACK_MS, account_question, ask_account, pending
-from bot.core.effects import Reconcile
+from bot.core.effects import Notify, Reconcile
 from bot.core.events import Compared, Limited, Reconciled, Started, Ticked
 from bot.core.facts import AccountCompared, CashMoved
 from bot.core.holds import HOLD
@@ -100,6 +100,9 @@ def book(turn: Turn, move: CashMove) -> None:
     account = replace(world.account, cash=world.account.cash + move.change)
     if move.kind.startswith(TRANSFER) and account.peak:
         account = shifted(account, move.change)
+        word = "came to" if move.change > 0 else "left"
+        text = f"{abs(move.change):f} USDT {word} the account ({move.kind}): the baselines move with it"
+        turn.emit(Notify(severity="warning", text=text))
     kept = {key: at for key, at in world.moves.items() if at >= oldest}
     turn.set(account=account, moves={**kept, move.move: move.at})
     turn.note(CashMoved(move))

@@ -14,11 +14,12 @@ from bot.core.values import Instrument
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.dcp import Dcp
 from bot.edge.venues.keys import warnings_of, why_not_trade
+from bot.edge.venues.rest import Declined
 from bot.edge.venues.stream import private_stream, public_stream
 from bot.edge.venues.trouble import VenueAnswer, VenueTrouble
 from bot.engine.venue import Venue
 from bot.engine.watch import Watch
-from bot.errors import BotError
+from bot.errors import BotError, Refused
 
 AGAIN_SECONDS = 1.0
 RELIST_SECONDS = 4 * 3600.0
@@ -73,6 +74,10 @@ async def _relist(venue: Bybit, symbols: list[str], post: Callable[[Event], None
         venue.forget()
         try:
             found = await venue.instruments(symbols)
+        except Declined:
+            continue  # of this request only
+        except Refused:
+            found = ()  # none of them is listed any more
         except BotError:
             continue  # the venue's trouble is told where it was met; the next time tries again
         post(Listed(at=venue.clock.now(), symbols=tuple(symbols), instruments=found))
