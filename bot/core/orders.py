@@ -30,7 +30,7 @@ from bot.core.events import (
 )
 from bot.core.holds import HOLD
 from bot.core.machine import BORN, Level, Row, Table, When
-from bot.core.values import OrderStatus, Side
+from bot.core.values import OrderStatus, Side, VenueOrder
 from bot.core.world import Intent, Order
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def news(
     order = turn.world.orders.get(key)
     if order is None:  # not ours, or at its end already
         if isinstance(event, OrderReported) and event.row.status in RESTING:
-            _rests_after_all(turn, key)
+            _rests_unknown(turn, event.row)
         return
     order = replace(order, news_at=turn.world.at)
     if isinstance(event, OrderReported):
@@ -222,10 +222,10 @@ def news(
         ask_account(turn)  # a refused exit says that the account is not what it seems
 
 
-def _rests_after_all(turn: Turn, key: str) -> None:
-    """An order of ours that was taken for ended rests: a reading finds and cancels it."""
+def _rests_unknown(turn: Turn, row: VenueOrder) -> None:
+    """An order rests that is not known here: a reading cancels it if it is ours, or shows whose it is."""
     account = turn.world.account
-    if key.startswith(f"{turn.world.instance}-") and not account.reread:
+    if row.venue_id not in turn.world.foreign and not account.reread:
         turn.set(account=replace(account, reread="light", reread_at=0))
 
 
