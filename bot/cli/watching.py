@@ -79,9 +79,10 @@ def _show_status(found: Status) -> None:
                 for s in found.symbols
             ],
         )
+    known = "position" if found.bot.state == "running" else "position (as last known)"
     if found.positions:
         put_table(
-            ("position", "side", "qty", "entry", "stop", "target", "stop at venue"),
+            (known, "side", "qty", "entry", "stop", "target", "stop at venue"),
             [
                 (
                     p.symbol,

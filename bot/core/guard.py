@@ -65,7 +65,7 @@ def sound(world: World, event: Reviewed, key: str) -> str | None:
     if event.win_rate is None or event.trades < limits.trades_min:
         return None
     if event.win_rate >= line and event.guard_drawdown < limits.reduced_drawdown:
-        return f"win rate {event.win_rate:.0%} over {event.trades} trades, drawdown {event.guard_drawdown:.2%}"
+        return f"recovered: win rate {event.win_rate:.0%} over {event.trades} trades, drawdown {event.guard_drawdown:.2%}"
     return None
 
 
