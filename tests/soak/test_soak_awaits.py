@@ -1,4 +1,4 @@
-"""Every await point of placing, amending, and cancelling with every fault: SOAK_SEED changes the seed."""
+"""Every await point of placing, amending, and cancelling with every fault: SOAK_SEED, SOAK_JOBS."""
 
 import os
 from dataclasses import asdict
