@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation import sockets, workers
 
-RUNS, FIRST, AT_ONCE = 20, 1001, 2
+RUNS, FIRST, AT_ONCE = 20, 1001, 4
 
 
 @pytest.mark.timeout(600)
