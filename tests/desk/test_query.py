@@ -64,7 +64,7 @@ def test_the_corpus_has_all_sixteen_attacks():
 
 
 APART = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from bot.desk import query
 from bot.errors import BotError
