@@ -53,6 +53,7 @@ def test_the_revived_bot_says_what_was_done_and_waits_for_a_person(house):
     (row,) = json.loads(kept)["rows"]
     assert cancelled.removeprefix("cancel entries: ") in row["body"]
     assert (house.once()["stage"], house.once()["exit"]) == ("QUIET", 0)
+    house.until(lambda: house.beat().get("process") == "RUNNING")
     rearmed = house.run("do", "rearm", "--reason", "looked at it")
     assert rearmed.returncode == 0, rearmed.stdout + rearmed.stderr
     house.until(lambda: not house.halt()["halt"])
