@@ -19,17 +19,8 @@ run: $(READY) ## trade on paper; FOR=75s stops by itself, ARGS="…" goes to the
 console: $(READY) ## open the operator console
 	@$(PY) -m console $(ARGS)
 
-# The tests mostly wait for processes, so two halves run at once; with ARGS, one pytest runs what they say.
-SLOW := tests/faults tests/simulation
-
 test: $(READY) ## run the tests; ARGS="tests/core -k guard" for some
-ifeq ($(strip $(ARGS)),)
-	@slow=$$(mktemp); $(PY) -m pytest $(SLOW) >$$slow 2>&1 & other=$$!; \
-	$(PY) -m pytest $(SLOW:%=--ignore %); mine=$$?; wait $$other; its=$$?; \
-	cat $$slow; rm -f $$slow; [ $$mine -eq 0 ] && [ $$its -eq 0 ]
-else
 	@$(PY) -m pytest $(ARGS)
-endif
 
 check: $(CHECKS:%=check-%) test ## everything CI does
 

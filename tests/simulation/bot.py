@@ -161,8 +161,9 @@ class Bot:
 
     def _ended(self, task: asyncio.Task[int]) -> None:
         """The service left by itself: stopped, or broken."""
-        if not task.cancelled() and task.exception() is not None:
-            self.process.error = task.exception()
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Died):  # it may die while it leaves, too
+            self.process.error = error
         self.dead = self.process.dead = True
         self.gone.set()
 
