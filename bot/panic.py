@@ -208,7 +208,7 @@ async def _flatten(venue: Bybit) -> str:
 
 
 def _closing(position: VenuePosition, suffix: str) -> Submit:
-    side = Side.SELL if position.qty > 0 else Side.BUY
+    side = Side.of(position.qty).opposite
     return Submit(
         order=f"panic-{wall_ms():x}-{os.getpid():x}-{suffix}",
         symbol=position.symbol,

@@ -151,8 +151,8 @@ def reconcile(turn: Turn, event: Reconciled) -> None:
         reconciled_at=turn.world.at,
         # every execution before it was read and booked
         fills_since=min(event.as_of, turn.world.at),
-        full_at=turn.world.account.full_at or turn.world.at,
-        compared_day=turn.world.account.compared_day or turn.world.at // DAY_MS,
+        full_at=known.full_at or turn.world.at,
+        compared_day=known.compared_day or turn.world.at // DAY_MS,
     )
     if account.peak == ZERO:
         equity = event.wallet + positions.unrealised(turn.world)

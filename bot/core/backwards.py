@@ -29,6 +29,7 @@ ACCOUNT_TIMES = (
     "fills_floor",
     "reread_at",
 )
+ORDER_TIMES = ("news_at", "worked_at", "cancel_at")
 POSITION_TIMES = ("naked_since", "asked_at", "left_at", "venue_at")
 FEED_TIMES = ("seen_at", "refused_at", "asked_at")
 
@@ -45,7 +46,10 @@ def go_back(turn: Turn, at: int) -> None:
         private_up_at=min(world.private_up_at, at),
         breaker_until=min(world.breaker_until, at),
         intents=tuple(_capped(i, at, "at") for i in world.intents),
-        messages=replace(world.messages, recent=tuple(min(t, at) for t in world.messages.recent)),
+        messages=replace(
+            _capped(world.messages, at // DAY_MS, "day"),
+            recent=tuple(min(t, at) for t in world.messages.recent),
+        ),
         account=_capped(account, at - 1, *ACCOUNT_TIMES),
         runs={
             k: replace(r, deadline=min(r.deadline, at + runs.grace_ms(world, r.verb)))
@@ -54,7 +58,7 @@ def go_back(turn: Turn, at: int) -> None:
         machines={name: _since_capped(known, at) for name, known in world.machines.items()},
         positions={s: _capped(p, at, *POSITION_TIMES) for s, p in world.positions.items()},
         orders={
-            k: _capped(_capped(o, at, "news_at", "worked_at"), at - 1, "ended_at")
+            k: _capped(_capped(o, at, *ORDER_TIMES), at - 1, "ended_at")
             for k, o in world.orders.items()
         },
         deliveries={

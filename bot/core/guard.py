@@ -113,10 +113,11 @@ def tell(world: World, event: Reviewed | Commanded | DoubtAged, key: str) -> Ite
 
 def cancel_entries(world: World, event: object, key: str) -> Iterator[Effect]:
     """Cancel the entries on their way, of one symbol or all, each once."""
+    under_way = pending(world, Cancel)
     for order in world.orders.values():
         wanted = Cancel(order=order.order, symbol=order.symbol)
         concerned = order.entry and not order.ended and key in (ACCOUNT, order.symbol)
-        if concerned and wanted not in pending(world, Cancel):
+        if concerned and wanted not in under_way:
             yield wanted
 
 

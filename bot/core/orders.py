@@ -305,10 +305,3 @@ def cancel(turn: Turn, order: Order) -> None:
     wanted = Cancel(order=order.order, symbol=order.symbol)
     if not order.ended and wanted not in pending(turn.world, Cancel):
         turn.emit(wanted)
-
-
-def cancel_entries(turn: Turn, symbol: str = "") -> None:
-    """Cancel every entry, or those of one symbol, that is not at its end."""
-    for order in list(turn.world.orders.values()):
-        if order.entry and symbol in ("", order.symbol):
-            cancel(turn, order)

@@ -224,7 +224,7 @@ def _close(turn: Turn, before: Position, after: Position, fill: VenueFill) -> No
     turn.note(
         TradeClosed(
             symbol=before.symbol,
-            side=Side.BUY if before.qty > 0 else Side.SELL,
+            side=Side.of(before.qty),
             qty=after.exit_qty,
             entry=before.avg,
             exit=after.exit_value / after.exit_qty,
@@ -293,7 +293,7 @@ def tick(turn: Turn, event: Ticked) -> None:
 
 def exit_side(position: Position) -> Side:
     """Return the side that closes a position."""
-    return Side.SELL if position.qty > 0 else Side.BUY
+    return Side.of(position.qty).opposite
 
 
 def unrealised(world: World) -> Decimal:

@@ -87,18 +87,18 @@ def entries_open(world: World) -> list[str]:
 
 def drained(world: World, event: Ticked, key: str) -> str | None:
     """Nothing is left to wait for, or the wait was long enough."""
-    entries = entries_open(world)
+    orders = list(world.orders)
     open_ = [p.symbol for p in world.positions.values() if p.qty]
     flatten = world.settings.shutdown.flatten
     kept = f"; {len(open_)} positions kept under their stops" if open_ and not flatten else ""
     naked = [s for s in open_ if not world.positions[s].stop_held]
-    if not entries and not naked and not (flatten and open_):
-        return f"drained: no entries open{kept}"
+    if not orders and not naked and not (flatten and open_):
+        return f"drained: no orders open{kept}"
     instance = world.instance_of("process")
     waited = world.at - (instance.since if instance else 0)
     if waited >= world.real_ms(world.settings.shutdown.drain_real_seconds):
         left = [
-            *entries,
+            *orders,
             *(f"{s} without a confirmed stop" for s in naked),
             *(open_ if flatten else ()),
         ]

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from bot.core.asking import ask_account, pending
 from bot.core.effects import Notify, Protect
 from bot.core.events import PositionReported, Reconciled, Ticked
-from bot.core.orders import cancel_entries, intend
+from bot.core.guard import cancel_entries
+from bot.core.orders import intend
 from bot.core.positions import FLAT, OPEN, exit_side, opening
 from bot.core.values import ZERO, VenuePosition
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 EXITS_TOLD = 3
 """Attempts to close a position before people are called."""
-EXIT_PAUSE_MAX = 16
-"""The longest pause between attempts, in units of ``orders.naked_real_seconds``."""
+EXIT_DOUBLINGS_MAX = 4
+"""How often the pause between attempts doubles; it begins with ``orders.naked_real_seconds``."""
 FALLBACK = Decimal("0.02")
 """Distance from the mark, as a fraction, of the stop of a position whose own is not known."""
 
@@ -147,9 +148,8 @@ def leave(turn: Turn, symbol: str, reason: str) -> str | None:
     if turn.world.state("position", symbol) != OPEN or not position.qty:
         return None
     tries = position.exits
-    if position.left_at and turn.world.at < position.left_at + pause * min(
-        2**tries, EXIT_PAUSE_MAX
-    ):
+    pause *= 2 ** min(tries, EXIT_DOUBLINGS_MAX)
+    if position.left_at and turn.world.at < position.left_at + pause:
         return None
     left = replace(
         position, left_at=turn.world.at, leaving=position.leaving or reason, exits=tries + 1
@@ -160,7 +160,7 @@ def leave(turn: Turn, symbol: str, reason: str) -> str | None:
             f"{symbol} could not be closed in {tries} attempts ({left.leaving}): look at the venue"
         )
         turn.emit(Notify(severity="critical", text=text))
-    cancel_entries(turn, symbol)
+    turn.emit_all(cancel_entries(turn.world, None, symbol))
     order = intend(turn, symbol, exit_side(position), abs(position.qty), reason)
     opening(turn, symbol, order)
     return order

@@ -18,11 +18,10 @@ from bot.core import account, parameters, protection
 from bot.core.arguments import why_not_args
 from bot.core.effects import Effect, Notify
 from bot.core.events import Commanded, StopAsked, Ticked
-from bot.core.guard import GUARD
+from bot.core.guard import GUARD, cancel_entries
 from bot.core.holds import HOLD
 from bot.core.killswitch import KILL, rearm_blockers, still_open
 from bot.core.machine import BORN, Level, Row, Table
-from bot.core.orders import cancel_entries
 from bot.core.permission import lowered
 from bot.core.process import PROCESS
 from bot.core.world import ACCOUNT, Run
@@ -170,7 +169,7 @@ def _stop(turn: Turn, event: Commanded) -> None:
 def begin_stop(turn: Turn, event: StopAsked) -> None:
     """Begin the safe shutdown: no more entries, and those on their way are cancelled."""
     if turn.fire(PROCESS, event):
-        cancel_entries(turn)
+        turn.emit_all(cancel_entries(turn.world, event, ACCOUNT))
 
 
 def _why_not_stop(world: World, event: Commanded) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -77,8 +78,7 @@ class Turn:
             instances[key] = Instance(step.dest, step.version, self.world.at, step.reason)
         self.put("machines", table.name, instances)
         self.steps.append(step)
-        for effect in step.effects:
-            self.emit(effect)
+        self.emit_all(step.effects)
         return step
 
     def next_id(self) -> str:
@@ -94,6 +94,11 @@ class Turn:
         self._count(effect)
         self.fire(DELIVERY, Emitted(at=self.world.at, effect=dispatch.id), dispatch.id)
         return dispatch.id
+
+    def emit_all(self, effects: Iterable[Effect]) -> None:
+        """Record effects that were decided on the world as it is before the first."""
+        for effect in tuple(effects):
+            self.emit(effect)
 
     def again(self, effect_id: str, effect: Any) -> None:
         """Hand out an effect that was stored by an earlier event."""

@@ -22,6 +22,11 @@ class Side(StrEnum):
         """1 for a buy, -1 for a sell."""
         return 1 if self is Side.BUY else -1
 
+    @staticmethod
+    def of(qty: Decimal) -> Side:
+        """The side that opened a signed quantity, which is not zero."""
+        return Side.BUY if qty > 0 else Side.SELL
+
     @property
     def opposite(self) -> Side:
         """The side that undoes this one."""

@@ -32,20 +32,23 @@ CANCEL_AGAIN_SECONDS = 1.0
 
 def tick(turn: Turn, event: Ticked) -> None:
     """See to every entry that rests at the venue."""
-    for order in list(turn.world.orders.values()):
-        if order.entry and not order.ended and _rests(turn.world, order):
+    resting = [o for o in turn.world.orders.values() if o.entry and _rests(turn.world, o)]
+    if not resting:
+        return
+    moves, cancels = pending(turn.world, Amend), pending(turn.world, Cancel)
+    under_way = {effect.order for effect in moves} | {effect.order for effect in cancels}
+    pause = turn.world.real_ms(CANCEL_AGAIN_SECONDS)
+    for order in resting:
+        if order.order not in under_way and turn.world.at - order.cancel_at >= pause:
             _work(turn, order)
 
 
 def _rests(world: World, order: Order) -> bool:
-    return world.state("order", order.order) in (orders.OPEN, orders.PARTIAL)
+    return not order.ended and world.state("order", order.order) in (orders.OPEN, orders.PARTIAL)
 
 
 def _work(turn: Turn, order: Order) -> None:
     world = turn.world
-    waits = {e.order for e in pending(world, Amend)} | {e.order for e in pending(world, Cancel)}
-    if order.order in waits or world.at - order.cancel_at < world.real_ms(CANCEL_AGAIN_SECONDS):
-        return
     forbidden = any(level < Level.REDUCED for level, _ in lowered(world, order.symbol))
     rested = world.at - order.worked_at >= world.real_ms(world.settings.orders.rest_real_seconds)
     if not forbidden and not rested:

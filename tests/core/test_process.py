@@ -12,16 +12,25 @@ from bot.core.effects import (
     Reconcile,
     Submit,
 )
-from bot.core.events import Panicked, Recovered, StopAsked, StreamUp
+from bot.core.events import (
+    Absent,
+    Doubted,
+    Filled,
+    Panicked,
+    Recovered,
+    StopAsked,
+    StreamUp,
+)
 from bot.core.machine import Level
 from bot.core.permission import entry_level
 from bot.core.settings import profile
-from bot.core.values import VenuePosition
+from bot.core.values import Side, VenuePosition
 from bot.core.world import World
 from tests.given import (
     BTC,
     D,
     T,
+    a_fill,
     a_world,
     answered,
     connected,
@@ -96,13 +105,26 @@ def test_stopping_cancels_entries_and_waits_for_them():
     assert not go(told.world, measured(told.world)).effects(Submit)
 
 
+def test_stopping_waits_for_the_word_about_an_exit_in_doubt():
+    world = in_position(a_world())
+    position = world.positions[BTC]
+    world = go(world, measured(world, up=False, cross_age=0)).world
+    (order,) = world.orders
+    stopped = a_fill(side=Side.SELL, qty=position.qty, price=98, by="StopLoss", at=world.at)
+    doubt = Doubted(at=world.at, order=order, reason="timeout")
+    world = stop(go(world, doubt, Filled(at=world.at, fill=stopped)).world).world
+    assert go(world, ticked(world)).world.state("process") == "DRAINING"
+    absent = Absent(at=world.at, order=order, reason="the venue does not have it")
+    assert go(world, absent, ticked(world)).world.state("process") == "STOPPED"
+
+
 def test_stopping_keeps_positions_under_stops_that_the_venue_confirmed():
     world = in_position(a_world())
     naked = go(world, stop_seen(world, stop=None)).world
     naked = stop(naked).world
     assert go(naked, ticked(naked)).world.state("process") == "DRAINING"
     told = go(stop(world).world, ticked(world))
-    assert told.reason("process") == "drained: no entries open; 1 positions kept under their stops"
+    assert told.reason("process") == "drained: no orders open; 1 positions kept under their stops"
     assert told.effects(Exit)[0].reason == told.reason("process")
     assert not told.effects(Submit)
 

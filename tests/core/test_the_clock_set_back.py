@@ -3,8 +3,8 @@
 from bot.core.effects import Backfill, Reconcile
 from bot.core.events import ClockJumped
 from bot.core.reconciliation import DAY_LATE_MS
-from bot.core.world import ACCOUNT, DAY_MS
-from tests.given import BTC, MINUTE, a_world, answered, commanded, go, reconciled, ticked
+from bot.core.world import ACCOUNT, DAY_MS, Messages
+from tests.given import BTC, MINUTE, a_world, answered, but, commanded, go, reconciled, ticked
 
 HOUR = 60 * MINUTE
 
@@ -46,3 +46,11 @@ def test_a_deeper_reading_does_not_wait_for_the_other_time():
     world = go(world, reconciled(world, 99_000)).world
     back = go(world, ClockJumped(at=world.at - HOUR, by_ms=-HOUR)).world
     assert [q.depth for q in go(back, ticked(back, 2)).effects(Reconcile)] == ["full"]
+
+
+def test_the_messages_of_today_are_not_forgotten():
+    world = answered(a_world())
+    world = but(world, messages=Messages(day=world.at // DAY_MS, today=7))
+    back = go(world, ClockJumped(at=world.at - 400 * DAY_MS, by_ms=-400 * DAY_MS)).world
+    assert back.messages.day == back.at // DAY_MS
+    assert back.messages.today == 7

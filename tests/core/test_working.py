@@ -5,6 +5,7 @@ import pytest
 from bot.core.effects import Amend, Cancel, Protect
 from bot.core.events import (
     Accepted,
+    ClockJumped,
     Delivered,
     Doubted,
     Filled,
@@ -183,6 +184,13 @@ def test_a_cancel_that_the_venue_took_and_forgot_is_tried_again_after_its_time()
     world, _ = resting(orders__moves_max=0)
     world = done(go(world, ticked(world, 3)), Cancel)
     assert not go(world, ticked(world, 2.9)).effects(Cancel)
+    assert len(go(world, ticked(world, 3)).effects(Cancel)) == 1
+
+
+def test_a_cancel_that_was_forgotten_does_not_wait_for_a_time_that_was_a_mistake():
+    world, _ = resting(orders__moves_max=0)
+    world = done(go(world, ticked(world, 3)), Cancel)
+    world = go(world, ClockJumped(at=world.at - 60 * MINUTE, by_ms=-60 * MINUTE)).world
     assert len(go(world, ticked(world, 3)).effects(Cancel)) == 1
 
 

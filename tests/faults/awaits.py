@@ -16,6 +16,8 @@ from functools import cache
 from types import FrameType
 from typing import Any
 
+import aiohttp
+
 from bot.core import effects
 from bot.engine.effects import Runner
 from tests.faults.places import ROOT
@@ -62,8 +64,9 @@ class Await:
 
 
 Way = tuple[Await, ...]
+CONNECTING, CONNECT = "connecting", aiohttp.BaseConnector.connect.__qualname__
 Seen = Callable[[str, Way, str], None]
-"""Told of each suspension: the operation, the way to it, and ``before`` or ``after``."""
+"""Told of each suspension: the operation, its way, and ``connecting``, ``before``, or ``after``."""
 
 
 # -- in the source ---------------------------------------------------------------------------------
@@ -190,13 +193,18 @@ class _Steps:
             except StopIteration as end:
                 return end.value
             way = way_of(self.coroutine)
-            self.seen(self.operation, way, "before")
+            self.seen(self.operation, way, CONNECTING if connects(self.coroutine) else "before")
             value, raised = None, None
             try:
                 value = yield waits_for
             except BaseException as error:  # noqa: BLE001 a cancellation is the coroutine's to take
                 raised = error
             self.seen(self.operation, way, "after")
+
+
+def connects(coroutine: Any) -> bool:
+    """Tell whether a suspended coroutine waits for a connection: no request can have left yet."""
+    return any(frame.f_code.co_qualname == CONNECT for frame in _frames(coroutine))
 
 
 def way_of(coroutine: Any) -> Way:

@@ -187,7 +187,7 @@ class Campaign:
                     os.write(file, json.dumps(line).encode() + b"\n")
                 if (operation, way) != (target.operation, wanted) or not flag[0]:
                     return
-                if side == target.side:
+                if side == target.side or (side, target.side) == (awaits.CONNECTING, "before"):
                     die()
                 elif (side, target.side) == ("before", "during"):
                     loop = asyncio.get_running_loop()  # what it wrote leaves in the next round

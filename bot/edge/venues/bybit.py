@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -41,6 +41,12 @@ KEY_REAL_SECONDS = 600.0
 _OPEN = (OrderStatus.OPEN, OrderStatus.PARTIAL)
 _ZERO_POSITION = re.compile(r"zero.?position|position.*(not exist|is zero)", re.IGNORECASE)
 _SAME = re.compile(r"remains unchanged|not modified", re.IGNORECASE)
+
+
+def weeks(since: int, now: int) -> Iterator[dict[str, int]]:
+    """Yield the windows (ms) that cover a time: the venue lists what is past a week at most."""
+    for start in range(since, now + 1, WEEK_MS):
+        yield {"startTime": start, "endTime": start + WEEK_MS - 1}
 
 
 class Bybit(Asking):
@@ -262,11 +268,9 @@ class Bybit(Asking):
     async def fills(self, since: int) -> tuple[VenueFill, ...]:
         """Return the executions at or after ``since`` (ms) that moved a position, oldest first."""
         now = self.clock.venue_ms()
-        start = max(since, now - HISTORY_MS)
         found: dict[str, VenueFill] = {}
-        while start <= now:
-            window = {"startTime": start, "endTime": start + WEEK_MS - 1, "limit": 100}
-            query = {"category": self.category, **window}
+        for week in weeks(max(since, now - HISTORY_MS), now):
+            query = {"category": self.category, **week, "limit": 100}
             rows = await self.pages("/v5/execution/list", query, wire.FillRow)
             with Doubt("execution/list"):
                 for row in reversed(rows):  # the venue answers newest first
@@ -274,7 +278,6 @@ class Bybit(Asking):
                         fill = row.value()
                         found[fill.fill] = fill
                         self._note_fee(row)
-            start += WEEK_MS
         return tuple(sorted(found.values(), key=lambda fill: fill.at))
 
     def _note_fee(self, row: wire.FillRow) -> None:

@@ -15,7 +15,7 @@ from bot.core.text import safe_text
 from bot.core.values import CashMove, VenueOrder
 from bot.edge.venues import wire
 from bot.edge.venues.asking import Doubt
-from bot.edge.venues.bybit import WEEK_MS, Bybit
+from bot.edge.venues.bybit import Bybit, weeks
 from bot.edge.venues.wire import QUOTE
 
 READINGS_MAX = 3
@@ -77,18 +77,15 @@ async def read_account(
 async def cash_moves(venue: Bybit, since: int) -> tuple[CashMove, ...]:
     """Return what moved the wallet without an execution at or after ``since`` (ms), in order."""
     found: dict[str, CashMove] = {}
-    start, now = since, venue.clock.venue_ms()
-    while start <= now:
-        query = {"accountType": "UNIFIED", "currency": QUOTE, "limit": 50}
-        window = {"startTime": start, "endTime": start + WEEK_MS - 1}
-        rows = await venue.pages("/v5/account/transaction-log", query | window, _LogRow)
+    query = {"accountType": "UNIFIED", "currency": QUOTE, "limit": 50}
+    for week in weeks(since, venue.clock.venue_ms()):
+        rows = await venue.pages("/v5/account/transaction-log", query | week, _LogRow)
         with Doubt("transaction-log"):
             for row in reversed(rows):  # the venue answers newest first
                 if row.currency == QUOTE and row.type not in EXECUTIONS:
                     move = row.value()
                     if move.change != Decimal(0):
                         found[move.move] = move
-        start += WEEK_MS
     return tuple(sorted(found.values(), key=lambda move: move.at))
 
 
