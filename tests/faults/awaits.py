@@ -176,6 +176,14 @@ async def _step(coroutine: Any, operation: str, seen: Seen) -> Any:
     return await _Steps(coroutine, operation, seen)
 
 
+_driven: list[str] = []
+
+
+def driven() -> str:
+    """Return the operation whose effect runs at this instant, or ""."""
+    return _driven[-1] if _driven else ""
+
+
 class _Steps:
     """Drives a coroutine with ``send`` and ``throw``, as an event loop does."""
 
@@ -186,12 +194,15 @@ class _Steps:
         value: Any = None
         raised: BaseException | None = None
         while True:
+            _driven.append(self.operation)
             try:
                 waits_for = (
                     self.coroutine.send(value) if raised is None else self.coroutine.throw(raised)
                 )
             except StopIteration as end:
                 return end.value
+            finally:
+                _driven.pop()
             way = way_of(self.coroutine)
             self.seen(self.operation, way, CONNECTING if connects(self.coroutine) else "before")
             value, raised = None, None

@@ -102,6 +102,8 @@ class Campaign:
             for one in self.job.targets:
                 tried = (self.kill(Target(**one)) for _ in range(self.job.attempts))
                 any(tried)
+                if self.problems:
+                    break
             killed = time.monotonic()
             self.converge()
             self.finish()
@@ -197,7 +199,7 @@ class Campaign:
                 os.kill(os.getpid(), signal.SIGKILL)
 
             awaits.watch(seen)
-            awaitfaults.tighten(target.operation, wanted)
+            awaitfaults.hasten(target.operation, wanted)
 
         return arrange
 
