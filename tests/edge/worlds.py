@@ -14,15 +14,20 @@ import time
 import urllib.request
 from collections.abc import Callable
 from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 
-from bot.core.effects import Submit
+from bot.core.effects import Effect, Submit
+from bot.core.events import Event
+from bot.core.turn import Dispatch
 from bot.core.values import Side
 from bot.edge.clock import MarketClock
 from bot.edge.venues.budget import Priority
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.wire import OrderIds
+from bot.engine.effects import Runner
 
 _ids = itertools.count(1)
 RISES, FALLS = 1, 2  # what a trigger price waits for
@@ -147,3 +152,23 @@ async def conditional(venue, symbol: str, price: Decimal, direction: int, **fiel
     reply = await venue.rest.post("/v5/order/create", body, Priority.ENTRY)
     assert reply.kind == "ACK", reply
     return msgspec.json.decode(reply.result, type=OrderIds).order_id
+
+
+async def carried_out(effect: Effect, venue: Any, *, key: str = "1-0", **gate: Any) -> list[Event]:
+    """Return what a runner posts once it has carried out an effect at a venue."""
+    posted: list[Event] = []
+    runner = Runner(
+        venue,
+        SimpleNamespace(send=None, **gate),
+        None,
+        severity_min="info",
+        post=posted.append,
+        reference=str,
+        say=print,
+        leave=print,
+        broken=print,
+        probe=lambda point: None,
+    )
+    runner.start([Dispatch(key, effect)])
+    await asyncio.gather(*runner.in_flight)
+    return posted

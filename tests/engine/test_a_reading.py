@@ -1,16 +1,13 @@
 """A reading says what it was asked about: its answer speaks of nothing else, and of nothing later."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 
 from bot.core.effects import Reconcile
 from bot.core.events import Delivered, Listed, Reconciled
-from bot.core.turn import Dispatch
 from bot.engine import link
-from bot.engine.effects import Runner
-from tests.edge.worlds import spawn_exchange, stop_exchange
+from tests.edge.worlds import carried_out, spawn_exchange, stop_exchange
 from tests.given import BTC
 
 
@@ -23,24 +20,9 @@ def exchange(tmp_path_factory):
 
 def test_a_reading_of_the_account_names_the_event_that_asked(exchange):
     async def read():
-        posted = []
         async with exchange.venue() as venue:
-            runner = Runner(
-                venue,
-                SimpleNamespace(send=None),
-                None,
-                severity_min="info",
-                post=posted.append,
-                reference=str,
-                say=print,
-                leave=print,
-                broken=print,
-                probe=lambda point: None,
-            )
             asked = Reconcile(orders=(), since=venue.clock.now())
-            runner.start([Dispatch("77-3", asked)])
-            await asyncio.gather(*runner.in_flight)
-        return posted
+            return await carried_out(asked, venue, key="77-3")
 
     found, done = asyncio.run(read())
     assert (type(found), type(done)) == (Reconciled, Delivered)

@@ -7,9 +7,8 @@ import pytest
 
 from bot.core.effects import Inquire
 from bot.core.events import Delivered, OrderReported, Undelivered
-from bot.core.turn import Dispatch
 from bot.core.values import OrderStatus
-from bot.engine.effects import Runner
+from tests.edge.worlds import carried_out
 from tests.given import BTC, D, a_row, a_world, but, entering
 
 
@@ -21,22 +20,9 @@ def answered(row, world):
 
     async def inquired():
         clock = SimpleNamespace(now=lambda: world.at)
-        posted = []
-        runner = Runner(
-            SimpleNamespace(clock=clock, find=find),
-            SimpleNamespace(send=None, world=lambda: world),
-            None,
-            severity_min="info",
-            post=posted.append,
-            reference=str,
-            say=print,
-            leave=print,
-            broken=print,
-            probe=lambda point: None,
-        )
-        runner.start([Dispatch("1-0", Inquire(order=row.order, symbol=BTC, sent_at=world.at))])
-        await asyncio.gather(*runner.in_flight)
-        return posted
+        asked = Inquire(order=row.order, symbol=BTC, sent_at=world.at)
+        venue = SimpleNamespace(clock=clock, find=find)
+        return await carried_out(asked, venue, world=lambda: world)
 
     return asyncio.run(inquired())
 

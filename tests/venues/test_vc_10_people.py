@@ -25,7 +25,6 @@ from bot.core.events import (
     VenueConnected,
     VenueTroubled,
 )
-from bot.core.turn import Dispatch
 from bot.core.values import Side
 from bot.edge.venues.frames import Marks
 from bot.edge.venues.keys import why_not_mode
@@ -34,9 +33,8 @@ from bot.edge.venues.rest import Declined
 from bot.edge.venues.send import send_order
 from bot.edge.venues.stream import private_stream
 from bot.engine import link
-from bot.engine.effects import Runner
 from bot.engine.venue import Venue
-from tests.edge.worlds import Recorder, entry, order_id, running
+from tests.edge.worlds import Recorder, carried_out, entry, order_id, running
 from tests.venues.world import POSITIONS, SYMBOL, Ear, Scripted, flat, prices, resting
 
 LEVERAGE, EXECUTIONS = "/v5/position/set-leverage", "/v5/execution/list"
@@ -78,22 +76,7 @@ async def test_vc65_an_execution_is_found_by_the_id_of_its_order(world):
 
 async def inquired(venue, order: str) -> list:
     """Return what a runner posts of a question about an order whose request is long too late."""
-    posted = []
-    runner = Runner(
-        venue,
-        SimpleNamespace(send=None),
-        None,
-        severity_min="info",
-        post=posted.append,
-        reference=str,
-        say=print,
-        leave=print,
-        broken=print,
-        probe=lambda point: None,
-    )
-    runner.start([Dispatch("1-0", Inquire(order=order, symbol=SYMBOL, sent_at=0))])
-    await asyncio.gather(*runner.in_flight)
-    return posted
+    return await carried_out(Inquire(order=order, symbol=SYMBOL, sent_at=0), venue)
 
 
 async def test_vc65_an_order_that_was_executed_is_not_absent_though_no_list_has_its_row():
