@@ -7,8 +7,8 @@ well: a refused timestamp, a budget without room, a full house of effects.
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,14 +128,14 @@ def when(fault: str, operation: str, way: Way) -> str:
     return "boot" if bears else "running"
 
 
-def strikes_at_once(fault: str, side: str) -> bool:
-    """Tell whether it strikes the very answer during whose wait the child dies, or is no fault.
+def strikes_at_once(fault: str, side: str, way: Way) -> bool:
+    """Tell whether it strikes the very request during whose wait the child dies, or is no fault.
 
     Others have to strike before the child may die: a request that has not left meets no fault, and
     one that has come to its end may have met none.
     """
     own = any(body.get("match") == AT for body in FAULTS[fault])
-    return not fault or (own and side == "during")
+    return not fault or (own and side == "during" and "request" in way[-1].text)
 
 
 def goes_through(way: Way, function: str) -> bool:
@@ -190,28 +190,17 @@ def is_again(way: Way) -> bool:
     return any(one.function.endswith(", again") for one in way)
 
 
-def pairs(turn: int) -> Iterator[Target]:
-    """Yield every way that can suspend with every fault; each ``turn`` dies on another side of it."""
-    for operation in OPERATIONS:
-        for way in real(operation):
-            for number, fault in enumerate(FAULTS):
-                index = ways(operation).index(way)
-                side = SIDES[(index + number + turn) % len(SIDES)]
-                yield Target(operation, index, side, fault)
+def pairs(turn: int = 0) -> list[Target]:
+    """Return every way that can suspend with every fault; each ``turn`` dies on another side of it."""
+    chance = random.Random(len(FAULTS))
+    every = ((op, ways(op).index(way)) for op in OPERATIONS for way in real(op))
+    return [
+        Target(operation, way, SIDES[(chance.randrange(len(SIDES)) + turn) % len(SIDES)], fault)
+        for (operation, way), fault in itertools.product(every, FAULTS)
+    ]
 
 
-def rotated(count: int, seed: int) -> list[Target]:
-    """Return so many pairs that every way and every fault comes up equally often."""
-    chance = random.Random(seed)
-    everything = [(op, ways(op).index(way)) for op in OPERATIONS for way in real(op)]
-    faults = list(FAULTS)
-    found = []
-    while len(found) < count:
-        for row in (everything, faults):
-            chance.shuffle(row)  # type: ignore[arg-type]
-        width = max(len(everything), len(faults))
-        for n in range(width):
-            operation, way = everything[n % len(everything)]
-            side = chance.choice(SIDES)
-            found.append(Target(operation, way, side, faults[n % len(faults)]))
-    return found[:count]
+def sample(share: int) -> list[Target]:
+    """Return one in ``share`` of the pairs: each way with as many faults, each fault on as many ways."""
+    numbered = enumerate(pairs())
+    return [target for n, target in numbered if (n // len(FAULTS) + n) % share == 0]

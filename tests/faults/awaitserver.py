@@ -52,7 +52,7 @@ RESTING: Config = {
     "strategy": {"stop_atr": 10.0, "take_atr": 20.0},  # an amended entry stays inside its bracket
     "shutdown": {"drain_real_seconds": 15},
 }
-FLAGS = ("--liquidity", "400", "--symbols", "10")
+FLAGS = ("--liquidity", "400", "--symbols", "6")
 ASK_EVERY, RELEASE_EVERY, ORDER_EVERY = 4, 20, 52
 ORDERS = {"place": "flatten", "cancel": "hold"}
 """What the operator orders now and then, so that there are many exits and many cancels."""
@@ -162,7 +162,7 @@ class Campaign:
             self.when = ""
             for body in self.fault:
                 self.place.control("fault", **body)
-            self.flag[0] = awaitfaults.strikes_at_once(target.fault, target.side)
+            self.flag[0] = awaitfaults.strikes_at_once(target.fault, target.side, target.steps)
 
     def child(self, inside: Callable[[], None] = lambda: None, **more: Any) -> Child:
         """Fork a service."""

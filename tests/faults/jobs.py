@@ -50,9 +50,10 @@ def run_all(
     jobs: Sequence[dict[str, Any]],
     seconds: float = 150,
     program: str = "tests.faults.forkserver",
+    at_once: int = AT_ONCE,
 ) -> Iterator[Result]:
     """Yield the results of jobs in their order, as soon as they are there."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         yield from pool.map(lambda job: run(job, seconds, program), jobs)
 
 
