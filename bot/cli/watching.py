@@ -17,7 +17,7 @@ from bot.errors import ConfigError, NotRunning
 
 if TYPE_CHECKING:
     from bot.core.machine import Row, Table
-    from bot.desk.status import Status
+    from bot.desk.status import Health, Status
     from bot.desk.views import Move, Standing
 
 POLL_SECONDS = 0.5
@@ -45,6 +45,15 @@ def status(state: Path, as_json: bool) -> int:
     return Exit.OK
 
 
+def _show_health(found: Health) -> None:
+    put(f"health    {found.well} of {len(found.checks)} checks are well")
+    for check in found.not_well:
+        put(f"          {check.name} is {check.state}: {check.said}")
+    for objective in found.objectives:
+        if objective.spent > 1:
+            put(f"          objective {objective.name}: {objective.spent:.0%} of its budget spent")
+
+
 def _show_status(found: Status) -> None:
     put(f"bot       {found.bot.state}: {found.bot.sentence}")
     if found.bot.state != "running" and found.bot.heartbeat_age_seconds is not None:
@@ -66,6 +75,7 @@ def _show_status(found: Status) -> None:
     _show_equity(found)
     disk = found.storage
     put(f"storage   {disk.state}, {disk.database_mb} MB, {disk.free_mb} MB free")
+    _show_health(found.health)
     put(f"audit     head #{found.head_id} {found.head}")
     put_table(
         ("machine", "state", "since", "reason"),

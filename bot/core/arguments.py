@@ -5,10 +5,14 @@ from __future__ import annotations
 from bot.core.events import Commanded
 
 SYMBOL = frozenset({"symbol"})
+DESPITE = "despite"
+"""A loosening is told with it what its operator knows and accepts."""
 ARGUMENTS: dict[str, frozenset[str]] = {
     "reduce": frozenset(),
     "stop": frozenset(),
-    "set-parameter": frozenset({"name", "value", "seconds"}),
+    "release": SYMBOL | {DESPITE},
+    "rearm": SYMBOL | {DESPITE},
+    "set-parameter": frozenset({"name", "value", "seconds", DESPITE}),
 }
 """The arguments of each command; one that is not listed takes a symbol."""
 

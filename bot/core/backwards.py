@@ -65,6 +65,7 @@ def go_back(turn: Turn, at: int) -> None:
             k: replace(_capped(d, at, "not_before"), effect=_asked_by(d.effect, at))
             for k, d in world.deliveries.items()
         },
+        health=_capped(world.health, at, "counted_at"),
         # candles of a time that was a mistake are not built upon
         feeds={s: replace(_capped(f, at, *FEED_TIMES), last=0) for s, f in world.feeds.items()},
     )

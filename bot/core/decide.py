@@ -23,6 +23,7 @@ from bot.core import (
     events,
     feeds,
     foreign,
+    health,
     holds,
     orders,
     parameters,
@@ -71,6 +72,7 @@ TABLES: tuple[Table, ...] = (
     deliveries.DELIVERY,
     parameters.PARAMETER,
     STORAGE,
+    health.CHECK,
 )
 """Every machine there is."""
 
@@ -256,6 +258,7 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.StorageChecked:   (storage_checked,),
     events.Halted:           (halted,),
     events.Commanded:        (runs.command,),
+    events.Sampled:          (health.sampled,),
 }
 # fmt: on
 

@@ -345,6 +345,13 @@ class Reviewed(Event, frozen=True):
     trades: int
 
 
+class Sampled(Event, frozen=True):
+    """The host was measured; ``pace`` (fast, slow) says which checks are to be made on it."""
+
+    pace: str
+    samples: dict[str, float]
+
+
 Journaled = (
     Started
     | Recovered
@@ -379,4 +386,5 @@ Journaled = (
     | Halted
     | Panicked
     | Commanded
+    | Sampled
 )

@@ -53,6 +53,26 @@ class CandleStored(Struct, frozen=True):
     how: str
 
 
+class CheckMarked(Struct, frozen=True):
+    """What a check found: in a sentence, and the number with its limit where there is one."""
+
+    check: str
+    well: bool
+    value: float | None
+    limit: float | None
+    said: str
+
+
+class ObjectiveMarked(Struct, frozen=True):
+    """How an objective stands: shares of 1 of the time counted, and how fast its budget is spent."""
+
+    objective: str
+    counted_hours: float
+    good: float
+    spent: float
+    burn: float
+
+
 class PositionMarked(Struct, frozen=True):
     """A position as it stands after a change."""
 
@@ -101,4 +121,6 @@ Fact = (
     | OrderRefused
     | CashMoved
     | AccountCompared
+    | CheckMarked
+    | ObjectiveMarked
 )

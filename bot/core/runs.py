@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from bot.core import account, parameters, protection
-from bot.core.arguments import why_not_args
+from bot.core import account, parameters, protection, slo
+from bot.core.arguments import DESPITE, why_not_args
 from bot.core.effects import Effect, Notify
 from bot.core.events import Commanded, StopAsked, Ticked
 from bot.core.guard import GUARD, cancel_entries
@@ -275,7 +275,17 @@ def refused(world: World, event: Commanded, key: str) -> str | None:
         return "expected a named person, found none"
     if not verb.tightens and event.identity != "kernel":
         return f"{event.verb} loosens: it needs the running bot to see who asks; start it and ask again"
-    return why_not_args(event) or verb.why_not(world, event)
+    return why_not_args(event) or verb.why_not(world, event) or _over_budget(world, event, verb)
+
+
+def _over_budget(world: World, event: Commanded, verb: Verb) -> str | None:
+    """Tell why a loosening has to wait for an objective, unless its operator knows of it."""
+    if verb.tightens or event.args.get(DESPITE) == "budget":
+        return None
+    spent = slo.why_not_loosen(world)
+    return (
+        f"{spent}: nothing is loosened now; {DESPITE}=budget says that you know" if spent else None
+    )
 
 
 def approved(world: World, event: Commanded, key: str) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
+from bot.core.healthlimits import Health
 from bot.core.limits import HIGHER, LOWER, Controls
 from bot.core.limits import number as _number
 from bot.core.limits import text as _text
@@ -230,6 +231,7 @@ class Settings(Struct, frozen=True):
     delivery: Delivery = Delivery()
     shutdown: Shutdown = Shutdown()
     storage: Storage = Storage()
+    health: Health = Health()
 
 
 PROFILES: dict[str, dict[str, float]] = {

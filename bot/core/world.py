@@ -155,6 +155,28 @@ class Shadow(Struct, frozen=True):
     opened_at: int
 
 
+class Spell(Struct, frozen=True, array_like=True):
+    """An hour of an objective: market ms that were counted, and ms of these that were bad."""
+
+    hour: int
+    counted: int
+    bad: int
+
+
+class HealthMemory(Struct, frozen=True):
+    """What the checks of health remember.
+
+    ``samples``: what the host measured last. ``suspect``: check → findings in a row that were bad.
+    ``marked``: check → when its row was written. ``spells``: objective → its hours, oldest first.
+    """
+
+    samples: dict[str, float] = {}
+    suspect: dict[str, int] = {}
+    marked: dict[str, int] = {}
+    spells: dict[str, tuple[Spell, ...]] = {}
+    counted_at: int = 0
+
+
 class Closed(Struct, frozen=True, array_like=True):
     """The result of a round trip, as the guard counts it."""
 
@@ -239,6 +261,7 @@ class World(Struct, frozen=True):
     halt: str = ""
     panic_read: str = ""
     parameters: dict[str, Override] = {}
+    health: HealthMemory = HealthMemory()
 
     def instance_of(self, machine: str, key: str = ACCOUNT) -> Instance | None:
         """Return where a machine stands, or None if it was never born or is at its end."""

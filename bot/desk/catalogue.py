@@ -219,6 +219,32 @@ VIEWS: dict[str, View] = {
                 "reason": _WHY,
             },
         ),
+        View(
+            "checks",
+            "What did each check of health find last?",
+            {
+                "name": "the check, and its symbol or part where it has several",
+                "state": "WELL, SUSPECT, or ESCALATED (people were told)",
+                "said": "the finding, with its numbers",
+                "value": "the number, where there is one",
+                "most": "its limit",
+                "at": _AT,
+                "seq": _SEQ,
+            },
+        ),
+        View(
+            "objectives",
+            "How much of the time was it well, and how much of the error budget is spent?",
+            {
+                "name": "the objective",
+                "hours": "market hours counted",
+                "good": "share of them that were good",
+                "spent": "share of the error budget that is spent; over 1 nothing is loosened",
+                "burn": "how many times faster than evenly it was spent in the last hour",
+                "at": _AT,
+                "seq": _SEQ,
+            },
+        ),
     )
 }
 """Every view of the database, by name."""

@@ -58,6 +58,15 @@ class Storage(Struct, frozen=True):
     free_mb: int
 
 
+class Health(Struct, frozen=True):
+    """What the checks found, those that are not well first; how the objectives stand."""
+
+    well: int
+    not_well: tuple[views.CheckStanding, ...]
+    checks: tuple[views.CheckStanding, ...]
+    objectives: tuple[views.ObjectiveStanding, ...]
+
+
 class Status(Struct, frozen=True):
     """All that one screen shows. ``why`` holds a sentence for each machine that lowers entries."""
 
@@ -74,6 +83,7 @@ class Status(Struct, frozen=True):
     halt: HaltMark
     panics: tuple[panics.Deed, ...]
     storage: Storage
+    health: Health
     last: tuple[views.Move, ...]
     head_id: int
     head: str
@@ -179,6 +189,7 @@ def _document(connection: Connection, state: Path) -> Status:
         halt=halt,
         panics=panics.deeds(state) if halt.set or _killed(world) else (),
         storage=_storage(state, world),
+        health=_health(connection),
         last=tuple(views.last_moves(connection, LAST_MOVES, without="delivery")),
         head_id=head_id,
         head=chain.short(head),
@@ -217,3 +228,13 @@ def _tighter(world: World, machine: str, symbol: str, free: str) -> str:
 def _storage(state: Path, world: World) -> Storage:
     size = sum(path.stat().st_size for path in (state, Path(f"{state}-wal")) if path.exists())
     return Storage(world.state("storage"), round(size / 1e6, 3), files.free_mb(state))
+
+
+def _health(connection: Connection) -> Health:
+    checks = tuple(views.checks(connection))
+    return Health(
+        well=sum(check.state == "WELL" for check in checks),
+        not_well=tuple(check for check in checks if check.state != "WELL"),
+        checks=checks,
+        objectives=tuple(views.objectives(connection)),
+    )

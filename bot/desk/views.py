@@ -45,6 +45,27 @@ class Standing(Struct, frozen=True):
     reason: str
 
 
+class CheckStanding(Struct, frozen=True):
+    """What a check found last, and where its machine stands."""
+
+    name: str
+    state: str
+    said: str
+    value: float | None
+    limit: float | None
+    at: str
+
+
+class ObjectiveStanding(Struct, frozen=True):
+    """An objective: shares of 1 of the time counted, and of its error budget."""
+
+    name: str
+    hours: float
+    good: float
+    spent: float
+    burn: float
+
+
 class OpenPosition(Struct, frozen=True):
     """A position as the bot knows it; numbers are decimals as text."""
 
@@ -187,3 +208,15 @@ def epochs(connection: Connection) -> list[Epoch]:
         " json_extract(body, '$.reason') FROM journal WHERE kind = 'Restored' ORDER BY seq"
     )
     return [Epoch(*row) for row in rows]
+
+
+def checks(connection: Connection) -> list[CheckStanding]:
+    """Return what each check found last, by name."""
+    sql = "SELECT name, state, said, value, most, at FROM checks ORDER BY name"
+    return [CheckStanding(*row) for row in connection.execute(sql)]
+
+
+def objectives(connection: Connection) -> list[ObjectiveStanding]:
+    """Return how each objective stands, by name."""
+    sql = "SELECT name, hours, good, spent, burn FROM objectives ORDER BY name"
+    return [ObjectiveStanding(*row) for row in connection.execute(sql)]

@@ -76,6 +76,7 @@ class MarketClock:
     ) -> None:
         self.rate = rate
         self.jump_ms = jump_ms
+        self.moved_ms = 0.0  # how far the last reading corrected it, market ms
         self._anchor_ms: float = wall_ms() if start_ms is None else start_ms
         self._anchor_ns = monotonic_ns()
         self._doubt_ms: float | None = None
@@ -104,6 +105,7 @@ class MarketClock:
         middle_ns = (best.sent_ns + best.received_ns) // 2
         doubt_ms = best.trip_ns / 2e6 * best.rate
         moved_ms = best.market_ms - self._at(middle_ns)
+        self.moved_ms = moved_ms if self._doubt_ms is not None else 0.0
         first, allowed_ms = self._doubt_ms is None, self.jump_ms + doubt_ms + (self._doubt_ms or 0)
         self._anchor_ms, self._anchor_ns = best.market_ms, middle_ns
         self.rate, self._doubt_ms = best.rate, doubt_ms

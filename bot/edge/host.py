@@ -14,6 +14,12 @@ def free_mb(path: Path) -> int:
     return found.f_bavail * found.f_frsize // (1 << 20)
 
 
+def rss_mb() -> float:
+    """Return this process's memory (resident set), MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def sd_notify(message: str) -> bool:
     """Tell systemd ``READY=1``, ``WATCHDOG=1``, ``STOPPING=1``, ``STATUS=…``; False if not heard.
 

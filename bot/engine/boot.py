@@ -48,6 +48,8 @@ class Paths:
         self.heartbeat = Path(f"{self.state}.heartbeat")
         self.halt = self.folder / "HALT"
         self.panic = self.folder / "panic.jsonl"
+        self.status = self.folder / "status.json"
+        self.backups = self.folder / "backups"
 
 
 class Booted(Struct, frozen=True):

@@ -59,11 +59,17 @@ class Loop(threading.Thread):
         self._snapshot_seq = reactor.world.seq
         self._beat_ns = 0
         self._failing_since = 0
+        self._longest_ns = 0
 
     @property
     def world(self) -> World:
         """The committed world; any thread may read it, because it is replaced, not changed."""
         return self.reactor.world
+
+    def take_longest_ms(self) -> float:
+        """Return how long the longest turn took since this was asked last, ms."""
+        longest, self._longest_ns = self._longest_ns, 0
+        return longest / 1e6
 
     def finish(self) -> None:
         """End after the present turn, and wait for it."""
@@ -83,7 +89,7 @@ class Loop(threading.Thread):
             self.hooks.fatal(error)
 
     def _turn(self, batch: list[Event]) -> None:
-        latched = self.latch.reason
+        latched, began = self.latch.reason, monotonic_ns()
         try:
             committed = self.reactor.turn(_with_latch(latched, batch))
         except StoreBusy as error:
@@ -97,6 +103,7 @@ class Loop(threading.Thread):
             self._ending.wait(RETRY_SECONDS)
             return
         self._failing_since = 0
+        self._longest_ns = max(self._longest_ns, monotonic_ns() - began)
         self.turns += 1
         self.events += len(batch)
         self.latch.settle(committed.world, latched)

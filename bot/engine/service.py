@@ -37,6 +37,7 @@ from bot.engine.gate import Gate
 from bot.engine.inbox import Inbox
 from bot.engine.latch import Latch
 from bot.engine.loop import Hooks, Loop
+from bot.engine.probes import Probes
 from bot.engine.protect import protect_only
 from bot.engine.reactor import Committed, Probe, no_probe
 from bot.engine.screen import Screen, summary
@@ -130,6 +131,7 @@ class Service:
             world=lambda: self.loop.world,
             lost=self._files_lost,
         )
+        self.probes = Probes(self.venue, paths, loaded, post=self.post, loop=self.loop)
         self.commands = Commands(paths.socket, self._command, self._past)
         self.exit_code: asyncio.Future[int] | None = None
         self.exit_as = EXIT_OK
@@ -180,6 +182,7 @@ class Service:
             refused=self._refused,
         )
         yield from self.watch.senses()
+        yield from self.probes.senses()
         yield self.screen.live(lambda: self.loop.world, lambda: self.latch.reason)
 
     async def _shut(self, code: int) -> int:

@@ -293,8 +293,25 @@ def _compared(writer: Writer, seq: int, at: int, fact: facts.AccountCompared) ->
     )
 
 
+def _check(writer: Writer, seq: int, at: int, fact: facts.CheckMarked) -> None:
+    writer._execute(
+        "INSERT OR REPLACE INTO finding VALUES(?, ?, ?, ?, ?, ?, ?)",
+        (fact.check, seq, at, int(fact.well), fact.value, fact.limit, fact.said),
+    )
+
+
+def _objective(writer: Writer, seq: int, at: int, fact: facts.ObjectiveMarked) -> None:
+    numbers = (fact.counted_hours, fact.good, fact.spent, fact.burn)
+    writer._execute(
+        "INSERT OR REPLACE INTO objective VALUES(?, ?, ?, ?, ?, ?, ?)",
+        (fact.objective, seq, at, *numbers),
+    )
+
+
 _FACTS: dict[type, Callable[[Writer, int, int, Any], None]] = {
     facts.FillBooked: _fill,
+    facts.CheckMarked: _check,
+    facts.ObjectiveMarked: _objective,
     facts.TradeClosed: _trade,
     facts.EquityMarked: _equity,
     facts.CandleStored: _candle,

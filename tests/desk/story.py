@@ -6,7 +6,15 @@ import shutil
 from pathlib import Path
 
 from bot.core.effects import Backfill, Leverage, Notify, Reconcile, Submit
-from bot.core.events import Accepted, CandleClosed, Delivered, Doubted, Filled, Ticked
+from bot.core.events import (
+    Accepted,
+    CandleClosed,
+    Delivered,
+    Doubted,
+    Filled,
+    Sampled,
+    Ticked,
+)
 from bot.core.values import CashMove
 from bot.edge.files import Halt
 from bot.store import snapshots
@@ -129,6 +137,7 @@ def tell(path: Path) -> Story:
     story.start()
     for number, points in enumerate((WON, WON, LOST, LOST, LOST, LOST)):
         story.trade(points, up=number % 2 == 0)  # one side alone would be held as re-entries
+    story.say(Sampled(at=story.world.at, pace="fast", samples={"lag_ms": 3.0, "wal_mb": 1.5}))
     story.minute()
     story.funding(D("-1.25"))
     story.command("hold", "ana", "news at noon")

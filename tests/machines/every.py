@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from bot.core import events
 from bot.core.effects import Notify, Protect, Submit
+from bot.core.health import Probed
 from bot.core.machine import Instance, Table
 from bot.core.runs import VERBS
 from bot.core.values import OrderStatus, Side, VenuePosition
@@ -32,6 +33,7 @@ from tests.given import (
 )
 
 ORDER, RUN, EFFECT, NAME = "abc123-1-7-0", "run-1", "7-1", "risk.base_size"
+CHECK = f"candles {BTC}"
 VENUE_ID = "v9"
 KEYS = {
     "order": ORDER,
@@ -41,6 +43,7 @@ KEYS = {
     "feed": BTC,
     "position": BTC,
     "external": BTC,
+    "check": CHECK,
 }
 KINDS: tuple[type, ...] = (
     *get_args(events.Journaled),
@@ -50,6 +53,7 @@ KINDS: tuple[type, ...] = (
     events.Compared,
     events.Limited,
     events.DoubtAged,
+    Probed,
 )
 
 
@@ -217,6 +221,11 @@ def _of_people_and_disk(world: World) -> list[Any]:
         events.Latched(at=at, reason="r"),
         events.Limited(at=at, control="re-entry", reason="r"),
         *(events.DoubtAged(at=at, age=age, order=ORDER) for age in (0, 3_000, 20_000)),
+        events.Sampled(at=at, pace="fast", samples={"lag_ms": 1.0}),
+        *(
+            Probed(at=at, check="candles", well=well, said="s", times=times)
+            for well, times in ((True, 0), (False, 1), (False, 9))
+        ),
         events.Halted(at=at, who="w", reason="r"),
         events.Panicked(at=at, lines=('{"who":"boot","detail":"protect-only: r"}',)),
         events.Panicked(at=at, lines=("cancelled",)),

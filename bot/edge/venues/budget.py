@@ -132,6 +132,11 @@ class Budget:
         """Give back the connection of a request that has left."""
         self._open_requests -= 1
 
+    def share(self, now_ns: int) -> float:
+        """Return the largest share of a limit that is in use, 0 to 1."""
+        buckets = (self._all, *self._buckets.values())
+        return max(bucket.out(now_ns) / bucket.limit for bucket in buckets)
+
     @property
     def waits(self) -> bool:
         """Whether any request waits for room."""

@@ -81,6 +81,7 @@ class Rest:
     ) -> None:
         self.clock = clock
         self.last_sent_ns = 0
+        self._slowest_ns = 0
         self.budget = Budget()
         self.ear = Ear(heard or (lambda _: None))
         self._url = url
@@ -182,6 +183,11 @@ class Rest:
         except (msgspec.DecodeError, KeyError, ValueError) as error:
             raise Busy(f"market time: {safe_text(str(error))}") from error
 
+    def take_slowest_ms(self) -> float | None:
+        """Return how long the slowest request since the last call took, ms; None without one."""
+        slowest, self._slowest_ns = self._slowest_ns, 0
+        return slowest / 1e6 if slowest else None
+
     def clean(self, text: str) -> str:
         """Return a text from outside without control characters, and without the key."""
         for ours in (self._key, self._secret.decode()):
@@ -249,6 +255,7 @@ class Rest:
         flight: _Flight,
     ) -> tuple[Reply, str]:
         """Return the reply and the market rate that the answer's header names."""
+        began = monotonic_ns()
         try:
             if self._session is None:
                 raise RuntimeError("expected open() before a request")
@@ -269,6 +276,7 @@ class Rest:
             self.ear.trouble(Trouble.UNREACHABLE, reason)
             return Reply(kind, reason=reason), ""
         finally:
+            self._slowest_ns = max(self._slowest_ns, monotonic_ns() - began)
             self.budget.ended()
             self._tell_waiting()
         reply = self._heard(request, flight, response, answer)

@@ -1,0 +1,119 @@
+"""Health: whether the bot and what it stands on are well, judged again and again. WELL SUSPECT ESCALATED.
+
+The questions are in `checks.py`; a sampling of the host makes those whose time it is. Invariants: a
+check moves only by a finding; people are told once of each episode, after as many findings in a
+row as the configuration asks; what is well again says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from bot.core import slo
+from bot.core.checks import CHECKS, FAST, Check, Finding
+from bot.core.effects import Effect, Notify
+from bot.core.events import Event, Sampled
+from bot.core.facts import CheckMarked
+from bot.core.machine import BORN, Row, Table
+
+if TYPE_CHECKING:
+    from bot.core.turn import Turn
+    from bot.core.world import World
+
+MARK_MS = 300_000
+"""A finding that changes nothing leaves a row this often, market time."""
+
+
+class CheckState(StrEnum):
+    """How a check stands: one finding makes it SUSPECT, as many as it takes ESCALATED."""
+
+    WELL = "WELL"
+    SUSPECT = "SUSPECT"
+    ESCALATED = "ESCALATED"
+
+
+WELL, SUSPECT, ESCALATED = CheckState
+
+
+class Probed(Event, frozen=True):
+    """A check was made (derived at a sampling)."""
+
+    check: str
+    well: bool
+    said: str
+    times: int
+
+
+def fine(world: World, event: Probed, key: str) -> str | None:
+    """It is well."""
+    return event.said if event.well else None
+
+
+def bad(world: World, event: Probed, key: str) -> str | None:
+    """It is not well."""
+    return None if event.well else event.said
+
+
+def confirmed(world: World, event: Probed, key: str) -> str | None:
+    """It was not well as often as it takes."""
+    if event.well or event.times < world.settings.health.confirm:
+        return None
+    return f"{event.said} ({event.times} findings in a row)"
+
+
+def tell(world: World, event: Probed, key: str) -> Iterator[Effect]:
+    """Tell people that a check is not well."""
+    grave = CHECKS[event.check].grave
+    yield Notify(severity="critical" if grave else "warning", text=f"check {key}: {event.said}")
+
+
+def tell_well(world: World, event: Probed, key: str) -> Iterator[Effect]:
+    """Tell people that it is over."""
+    yield Notify(severity="info", text=f"check {key} is well again: {event.said}")
+
+
+# fmt: off
+CHECK = Table("check", CheckState, (
+    #   from        on      when       to         then
+    Row(BORN,       Probed, fine,      WELL),
+    Row(BORN,       Probed, bad,       SUSPECT),
+    Row(WELL,       Probed, bad,       SUSPECT),
+    Row(SUSPECT,    Probed, confirmed, ESCALATED, (tell,)),
+    Row(SUSPECT,    Probed, fine,      WELL),
+    Row(ESCALATED,  Probed, fine,      WELL,      (tell_well,)),
+), key="check")
+# fmt: on
+
+
+def sampled(turn: Turn, event: Sampled) -> None:
+    """Make the checks whose time it is, on what the host measured and on what is remembered."""
+    samples = {**turn.world.health.samples, **event.samples}
+    turn.set(health=replace(turn.world.health, samples=samples))
+    if turn.world.state("process") != "RUNNING":
+        return  # what is not up yet, or is being taken down, is not well for good reasons
+    for check in CHECKS.values():
+        if check.pace == event.pace:
+            for finding in check.judge(turn.world):
+                _found(turn, check, finding)
+    if event.pace == FAST:
+        slo.count(turn)
+
+
+def _found(turn: Turn, check: Check, finding: Finding) -> None:
+    """Move the check's machine, and leave a row where it moved or its last row is old."""
+    key = f"{check.name} {finding.subject}".rstrip()
+    health = turn.world.health
+    times = 0 if finding.well else health.suspect.get(key, 0) + 1
+    probed = Probed(
+        at=turn.world.at, check=check.name, well=finding.well, said=finding.said, times=times
+    )
+    moved = turn.fire(CHECK, probed, key)
+    marked = health.marked
+    if moved is not None or turn.world.at - marked.get(key, 0) >= MARK_MS:
+        marked = {**marked, key: turn.world.at}
+        turn.note(CheckMarked(key, finding.well, finding.value, finding.limit, finding.said))
+    turn.set(health=replace(health, suspect={**health.suspect, key: times}, marked=marked))
