@@ -10,11 +10,13 @@ from typing import Any
 
 from bot.core.events import ClockJumped, Event, Panicked, StorageChecked, Ticked
 from bot.core.world import World
+from bot.edge.clock import monotonic_ns
 from bot.edge.files import Halt
 from bot.edge.host import free_mb
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.frames import Marks
 from bot.engine.boot import PANIC_LINES_MAX, Paths, halt_event, unread
+from bot.engine.timings import Timings
 from bot.errors import Retryable
 
 CLOCK_EVERY_SECONDS = 10.0
@@ -39,7 +41,9 @@ class Watch:
         post: Callable[[Event], None],
         world: Callable[[], World],
         lost: Callable[[str], None],
+        timings: Timings | None = None,
     ) -> None:
+        self.timings = timings or Timings()
         self.venue, self.halt, self.marks, self.paths = venue, halt, marks, paths
         self.post, self.world, self.lost = post, world, lost
         self._panic_seen: tuple[str, ...] = ()
@@ -57,7 +61,10 @@ class Watch:
         """Post a tick each second of market time, at most ten a real second."""
         clock = self.venue.clock
         while True:
-            await asyncio.sleep(max(TICK_SECONDS_MIN, 1.0 / clock.rate))
+            pause = max(TICK_SECONDS_MIN, 1.0 / clock.rate)
+            due_ns = monotonic_ns() + int(pause * 1e9)
+            await asyncio.sleep(pause)
+            self.timings.loop_lag.add(max(0, monotonic_ns() - due_ns))
             self.post(Ticked(at=clock.now(), marks=self.marks.take()))
 
     async def _clock(self) -> None:

@@ -181,6 +181,11 @@ class Budget:
             bucket = self._buckets[request.name] = _Bucket(rates[0 if spot else 1], WINDOW_NS)
         return bucket
 
+    def used(self, now_ns: int) -> dict[str, float]:
+        """Return the used part of each limit, 0 to 1, by path and kind; "address" is for all."""
+        buckets = {"address": self._all, **self._buckets}
+        return {name: bucket.out(now_ns) / bucket.limit for name, bucket in buckets.items()}
+
     # -- what the venue says -----------------------------------------------------------------------
 
     def told(self, request: Request, limit: int, remaining: int, now_ns: int) -> None:
