@@ -65,7 +65,8 @@ def _life(values: Values, found: Status) -> None:
     beat = found.bot.heartbeat
     values.put("bot_up", float(found.bot.state == "running"))
     values.one_of("bot_life_state", found.bot.state, LIVES)
-    values.put("bot_heartbeat_timestamp_seconds", beat.wall_ms / 1000 if beat else 0.0)
+    if beat:
+        values.put("bot_heartbeat_timestamp_seconds", beat.wall_ms / 1000)
     values.put("bot_metrics_timestamp_seconds", wall_ms() / 1000)
     values.put("bot_latch_set", float(bool(beat and found.bot.lease and beat.fields.get("latch"))))
 

@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 from urllib.parse import unquote
@@ -78,8 +78,7 @@ class Log:
         """Write what was counted and what waits, as long as somebody reads."""
         with self._news:
             for known in self._said.values():
-                if known.count:
-                    self._put(known.level, known.fields, known.count)
+                known.tell_last(self._put)
             self._said.clear()
             self._ending = True
             self._news.notify()
@@ -97,8 +96,7 @@ class Log:
             if now_ns - known.written_ns < self._every_ns and len(self._said) < REMEMBERED_MAX:
                 return
             self._said.popitem(last=False)
-            if known.count:
-                self._put(known.level, known.fields, known.count)
+            known.tell_last(self._put)
 
     def _put(self, level: str, fields: Mapping[str, Any], count: int) -> None:
         wall = datetime.fromtimestamp(wall_ms() / 1000, UTC).isoformat(timespec="milliseconds")
@@ -145,6 +143,11 @@ class _Repeated:
 
     def __init__(self, level: str, fields: Mapping[str, Any], written_ns: int) -> None:
         self.level, self.fields, self.written_ns, self.count = level, fields, written_ns, 0
+
+    def tell_last(self, put: Callable[[str, Mapping[str, Any], int], None]) -> None:
+        """Have the last that was only counted written; it stands for the others, too."""
+        if self.count:
+            put(self.level, self.fields, self.count - 1)
 
 
 def url_secrets(urls: Iterable[str]) -> Iterator[str]:
