@@ -65,7 +65,8 @@ class Control:
 
     def _act(self, what: str, action: Callable[[Body], Body], body: Body) -> Body:
         answer = action(body)
-        self._venue.book.log("control", self._venue.clock.now_ms(), what=what, request=body)
+        told = {name: value for name, value in body.items() if name != "secret"}
+        self._venue.book.log("control", self._venue.clock.now_ms(), what=what, request=told)
         return answer
 
     def state(self) -> Body:

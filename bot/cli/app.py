@@ -54,6 +54,7 @@ def bot() -> None:
 for command in (
     commanding.run,
     watching.status,
+    watching.metrics,
     commanding.do,
     watching.tail,
     watching.query,

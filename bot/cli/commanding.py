@@ -39,18 +39,34 @@ ENDS = {
 
 @click.command(epilog=CODES)
 @click.option("--for", "for_seconds", type=DURATION, default=None, help="Stop safely after this.")
+@click.option(
+    "--log",
+    "log_format",
+    type=click.Choice(["json", "text"]),
+    default=None,
+    help="What stderr gets, in place of log.format: one JSON object a line, or text.",
+)
 @state_option
 @config_option
 @json_option
-def run(for_seconds: float | None, state: Path, config_path: Path | None, as_json: bool) -> int:
+def run(
+    for_seconds: float | None,
+    log_format: str | None,
+    state: Path,
+    config_path: Path | None,
+    *,
+    as_json: bool,
+) -> int:
     """Run the bot until it is stopped (the default command).
 
     Without a configuration it trades on paper at an exchange that it starts itself.
     """
-    from bot.config import load
+    from bot.config import load, with_log_format
     from bot.engine import service
 
     loaded = load(config_path, os.environ)
+    if log_format:
+        loaded = with_log_format(loaded, log_format)
     if not as_json:
         return service.run(loaded, state, for_seconds)
     with contextlib.redirect_stdout(sys.stderr):

@@ -1,4 +1,4 @@
-"""Commands that show: status, tail, query, machines."""
+"""Commands that show: status, metrics, tail, query, machines."""
 
 from __future__ import annotations
 
@@ -125,6 +125,28 @@ def _show_equity(found: Status) -> None:
 
 def _held(stop_held: bool) -> str:
     return "yes" if stop_held else "NO"
+
+
+# -- metrics ---------------------------------------------------------------------------------------
+
+
+@click.command(epilog=CODES)
+@state_option
+@json_option
+def metrics(state: Path, as_json: bool) -> int:
+    """Print the metrics as Prometheus reads them: the same state as status, in numbers.
+
+    Works while the bot runs, after a stop, and after a crash; docs/metrics.md lists them. What
+    only the running process knows is at its own endpoint (metrics.port).
+    """
+    from bot.desk.measures import read
+
+    values = read(state)
+    if as_json:
+        put_json({"metrics": values.document()})
+    else:
+        print(values.text(), end="", flush=True)
+    return Exit.OK
 
 
 # -- tail ------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from bot.config.sections import (
     Config,
     Deadman,
     Exchange,
+    Log,
     Notify,
     Store,
     Venue,
@@ -49,6 +50,7 @@ __all__ = [
     "explain",
     "load",
     "show",
+    "with_log_format",
 ]
 
 DEFAULT_FILE = Path("bot.toml")
@@ -93,6 +95,14 @@ def load(
     if reading.problems:
         raise ConfigError(reading.problems)
     return Loaded(config, file, reading.origins, config_hash(config))
+
+
+def with_log_format(loaded: Loaded, form: str) -> Loaded:
+    """Return the configuration with ``log.format`` as the command line names it."""
+    log = Log(**{**msgspec.structs.asdict(loaded.config.log), "format": form})
+    config = msgspec.structs.replace(loaded.config, log=log)
+    origins = {**loaded.origins, "log.format": "command line"}
+    return msgspec.structs.replace(loaded, config=config, origins=origins)
 
 
 def bot_key(loaded: Loaded, environ: Mapping[str, str]) -> str:

@@ -58,6 +58,7 @@ def broken(config: Config, origins: Mapping[str, str], account: str = "venue") -
     yield from _exchange_rules(config)
     yield from _venue_rules(config, origins, account)
     yield from _deadman_rules(config)
+    yield from _metrics_rules(config)
 
 
 def _venue_rules(config: Config, origins: Mapping[str, str], account: str) -> Iterator[str]:
@@ -161,6 +162,15 @@ def _deadman_rules(config: Config) -> Iterator[str]:
     if flatten and not flatten >= cancel:
         expected = f"expected 0, or ≥ deadman.cancel_real_seconds ({cancel:g})"
         yield f"deadman.flatten_real_seconds: {expected}, found {flatten:g}"
+
+
+def _metrics_rules(config: Config) -> Iterator[str]:
+    """Yield why the metrics would be seen by more than this machine, or by nobody."""
+    host, textfile = config.metrics.host, config.metrics.textfile
+    if not _is_loopback(host):
+        yield f"metrics.host: expected a loopback address, found {host or 'nothing'}"
+    if textfile and not textfile.endswith(".prom"):
+        yield f"metrics.textfile: expected a name that ends in .prom, found {textfile}"
 
 
 def _store_rules(config: Config) -> Iterator[str]:

@@ -168,6 +168,34 @@ class Deadman(_Section, frozen=True):
     ] = ""
 
 
+class Metrics(_Section, frozen=True):
+    """Where Prometheus finds the metrics; both ways are off unless named."""
+
+    host: Annotated[str, _text("Loopback address of the endpoint.")] = "127.0.0.1"
+    port: Annotated[int, _number("Port of the endpoint; 0 is off.", 0, 65_535)] = 0
+    textfile: Annotated[
+        str, _text("File for node_exporter's textfile collector, ending in .prom; empty is off.")
+    ] = ""
+    every_real_seconds: Annotated[
+        float, _number("The database is read for the metrics at most this often, real s.", 1, 300)
+    ] = 15
+
+
+class Log(_Section, frozen=True):
+    """What the running process writes to stderr."""
+
+    format: Annotated[
+        Literal["auto", "json", "text"],
+        _text("json: one object a line; text: for a person; auto: text at a terminal, else json."),
+    ] = "auto"
+    repeat_real_seconds: Annotated[
+        float, _number("The same line is written once in this time, with its count, real s.", 1, 60)
+    ] = 1
+    queue_max: Annotated[
+        int, _number("Lines that wait for whoever reads them, at most.", 100, 100_000)
+    ] = 10_000
+
+
 class Edge(Struct, frozen=True):
     """The sections that decisions do not read."""
 
@@ -176,6 +204,8 @@ class Edge(Struct, frozen=True):
     notify: Notify = Notify()
     store: Store = Store()
     deadman: Deadman = Deadman()
+    metrics: Metrics = Metrics()
+    log: Log = Log()
 
 
 class Config(Edge, frozen=True):

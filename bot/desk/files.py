@@ -103,8 +103,13 @@ def open_state(state: Path) -> Connection:
 
 def free_mb(state: Path) -> int:
     """Return the free space of the disk that holds the database, MB."""
+    return free_bytes(state) // 1_000_000
+
+
+def free_bytes(state: Path) -> int:
+    """Return the free space of the disk that holds the database."""
     found = os.statvfs(state.parent)
-    return found.f_bavail * found.f_frsize // 1_000_000
+    return found.f_bavail * found.f_frsize
 
 
 def _small_json(path: Path) -> Any:

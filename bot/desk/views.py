@@ -220,3 +220,63 @@ def objectives(connection: Connection) -> list[ObjectiveStanding]:
     """Return how each objective stands, by name."""
     sql = "SELECT name, hours, good, spent, burn FROM objectives ORDER BY name"
     return [ObjectiveStanding(*row) for row in connection.execute(sql)]
+
+
+# -- counts: what a metric needs, over all the database --------------------------------------------
+
+
+def market_now(connection: Connection) -> int:
+    """Return the market time of the newest event, ms UTC; 0 if there is none."""
+    row = connection.execute("SELECT at FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+    return int(row[0]) if row else 0
+
+
+def counted(connection: Connection, machine: str) -> dict[str, int]:
+    """Return how many of a machine's keys stand, or ended, in each state."""
+    rows = connection.execute(
+        "SELECT state, count(*) FROM instance WHERE machine = ? GROUP BY state", (machine,)
+    )
+    return dict(rows.fetchall())
+
+
+def oldest_doubt(connection: Connection) -> int | None:
+    """Return since when an order's outcome is unknown, market ms; None if all are known."""
+    row = connection.execute(
+        "SELECT min(since) FROM instance WHERE machine = 'order' AND state = 'UNKNOWN'"
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
+def undelivered(connection: Connection) -> dict[str, tuple[int, int]]:
+    """Return for each kind of effect how many wait, and when the oldest was decided, market ms."""
+    rows = connection.execute(
+        "SELECT o.kind, count(*), min(b.at) FROM instance i JOIN outbox o ON o.id = i.key"
+        " JOIN transition b ON b.machine = 'delivery' AND b.key = i.key AND b.version = 1"
+        " WHERE i.machine = 'delivery' AND i.state IN ('PENDING', 'RETRY') GROUP BY o.kind"
+    )
+    return {kind: (count, oldest) for kind, count, oldest in rows}
+
+
+def newest_candle(connection: Connection, symbol: str) -> int | None:
+    """Return when the newest stored candle of a symbol opened, market ms; None if there is none."""
+    row = connection.execute(
+        "SELECT max(open_time) FROM candle WHERE symbol = ?", (symbol,)
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
+def heights(connection: Connection) -> tuple[int, int, int]:
+    """Return the newest number of the journal, of the transitions, and of the refusals."""
+    row = connection.execute(
+        "SELECT (SELECT max(seq) FROM journal), (SELECT max(id) FROM transition),"
+        " (SELECT max(id) FROM refusal)"
+    ).fetchone()
+    return (row[0] or 0, row[1] or 0, row[2] or 0)
+
+
+def round_trips(connection: Connection) -> tuple[int, int]:
+    """Return how many real round trips were won, and how many were not."""
+    row = connection.execute(
+        "SELECT total(CAST(pnl AS REAL) > 0), count(*) FROM trade WHERE shadow = 0"
+    ).fetchone()
+    return int(row[0]), row[1] - int(row[0])

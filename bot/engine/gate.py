@@ -15,13 +15,22 @@ from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.codes import Kind
 from bot.edge.venues.send import Outcome, send_order
 from bot.engine.latch import Latch
+from bot.engine.timings import Timings
 
 
 class Gate:
     """Sends orders through ``venue``; entries only if nothing forbids them at this very moment."""
 
-    def __init__(self, venue: Bybit, halt: Halt, latch: Latch, world: Callable[[], World]) -> None:
+    def __init__(
+        self,
+        venue: Bybit,
+        halt: Halt,
+        latch: Latch,
+        world: Callable[[], World],
+        timings: Timings | None = None,
+    ) -> None:
         self.venue, self.halt, self.latch, self.world = venue, halt, latch, world
+        self.timings = timings or Timings()
 
     def why_not(self, submit: Submit) -> str | None:
         """Tell every reason why an order may not leave now, or None.
@@ -67,10 +76,20 @@ class Gate:
         """Send an order once; return what became of the request as events."""
         submit: Submit = dispatch.effect
         why = self.why_not(submit)
-        if why:
-            return self._not_sent(dispatch, why)
-        outcome = await send_order(self.venue, submit, lambda: self.why_not(submit))
+        try:
+            if why:
+                return self._not_sent(dispatch, why)
+            outcome = await send_order(self.venue, submit, lambda: self._last_word(submit))
+        finally:
+            self.timings.answered(submit.order)
         return self._events(dispatch, outcome)
+
+    def _last_word(self, submit: Submit) -> str | None:
+        """Tell the socket why the order may not leave, or None: then its first byte does, now."""
+        why = self.why_not(submit)
+        if why is None:
+            self.timings.leaving(submit.order)
+        return why
 
     def _events(self, dispatch: Dispatch, outcome: Outcome) -> list[Event]:
         at, order = self.venue.clock.now(), dispatch.effect.order

@@ -26,6 +26,7 @@ from bot.edge.host import free_mb, rss_mb
 from bot.edge.venues.bybit import Bybit
 from bot.engine.boot import Paths
 from bot.engine.loop import Loop
+from bot.engine.timings import Timings
 from bot.errors import BotError, ChainBroken, Retryable
 from bot.store import backup, chain
 from bot.store.database import open_reader
@@ -46,9 +47,10 @@ class Probes:
         *,
         post: Callable[[Event], None],
         loop: Loop,
+        timings: Timings,
     ) -> None:
         self.venue, self.paths, self.loaded = venue, paths, loaded
-        self.post, self.loop = post, loop
+        self.post, self.loop, self.timings = post, loop, timings
         self._late_ns = 0
         self._began_s = monotonic_ns() / 1e9
         self._memory: deque[tuple[float, float]] = deque(maxlen=MEMORY_KEPT)
@@ -71,7 +73,9 @@ class Probes:
         while True:
             due = monotonic_ns() + int(LAG_EVERY_SECONDS * 1e9)
             await asyncio.sleep(LAG_EVERY_SECONDS)
-            self._late_ns = max(self._late_ns, monotonic_ns() - due)
+            late = max(0, monotonic_ns() - due)
+            self.timings.loop_lag.add(late)
+            self._late_ns = max(self._late_ns, late)
 
     async def _sampling(
         self, pace: str, seconds: Callable[[], float], measure: Callable[[], dict[str, float]]
@@ -105,7 +109,7 @@ class Probes:
         slowest = self.venue.rest.take_slowest_ms()
         return {
             **({} if slowest is None else {"latency_ms": slowest}),
-            "budget_share": self.venue.rest.budget.share(monotonic_ns()),
+            "budget_share": max(self.venue.rest.budget.used(monotonic_ns()).values(), default=0.0),
             "clock_ms": abs(clock.moved_ms) / clock.rate,
             "lag_ms": late / 1e6,
             "turn_ms": self.loop.take_longest_ms(),

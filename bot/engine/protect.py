@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -16,13 +15,14 @@ from bot.errors import Retryable
 from bot.panic import panic
 
 if TYPE_CHECKING:
+    from bot.engine.screen import Voice
     from bot.engine.venue import Venue
 
 EXIT_PROTECTED = 75
 AGAIN_SECONDS, BEAT_SECONDS = 60.0, 1.0
 
 
-async def protect_only(where: Venue, paths: Paths, why: str) -> int:
+async def protect_only(where: Venue, paths: Paths, why: str, screen: Voice) -> int:
     """Cancel entries and see that every position has a stop, again each minute, until stopped.
 
     Nothing is opened and no decision is made. Ends with 75, so that a service manager tries a
@@ -35,16 +35,15 @@ async def protect_only(where: Venue, paths: Paths, why: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     reason = f"protect-only: {why}"
-    print(
-        f"{reason}\nEntries are cancelled, stops are kept. Mend the disk or restore a backup"
-        " (python -m bot restore), then start again; Ctrl-C ends this.",
-        file=sys.stderr,
-        flush=True,
+    screen.say(reason, "critical")
+    screen.say(
+        "Entries are cancelled, stops are kept. Mend the disk or restore a backup"
+        " (python -m bot restore), then start again; Ctrl-C ends this."
     )
     beating = asyncio.create_task(_beat(paths))
     while not stopped.is_set():
         for line in await panic(venue, Halt(paths.halt), paths.panic, False, "boot", reason, None):
-            print(line, file=sys.stderr, flush=True)
+            screen.say(line)
         try:
             async with asyncio.timeout(AGAIN_SECONDS):
                 await stopped.wait()

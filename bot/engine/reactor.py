@@ -14,13 +14,16 @@ from msgspec import Struct
 
 from bot.core.decide import Decision, decide
 from bot.core.events import Event, Poisoned
+from bot.core.facts import OrderRefused
 from bot.core.turn import Dispatch, Question
 from bot.core.world import World
 from bot.store.writer import IllegalWrite, JournalRow, Writer, Written, decode, encode
 
 
 class Point(StrEnum):
-    """Every instant of a turn at which the process may die; tests kill it at each."""
+    """Every instant of a turn at which the process may die; tests kill it at each, and the time
+    between them is measured (``engine.timings``).
+    """
 
     TAKEN = "taken"
     BEGUN = "begun"
@@ -55,13 +58,16 @@ class OracleLike(Protocol):
 
 
 class Committed(Struct, frozen=True):
-    """What a turn made durable; ``entries`` are its transitions in order."""
+    """What a turn made durable; ``entries`` are its transitions in order, ``refusals`` the orders
+    that it did not want to send: seq, market time (ms), and why.
+    """
 
     world: World
     entries: tuple[Written, ...]
     dispatches: tuple[Dispatch, ...]
     head_id: int
     head: bytes
+    refusals: tuple[tuple[int, int, OrderRefused], ...] = ()
 
 
 class _Turn:
@@ -73,6 +79,7 @@ class _Turn:
         self.states: dict[str, Any] = {}
         self.entries: list[Written] = []
         self.dispatches: list[Dispatch] = []
+        self.refusals: list[tuple[int, int, OrderRefused]] = []
 
 
 class _Decided:
@@ -138,6 +145,7 @@ class Reactor:
             tuple(turn.dispatches),
             self.writer.head_id,
             self.writer.head,
+            tuple(turn.refusals),
         )
 
     def _event(self, turn: _Turn, event: Event) -> None:
@@ -154,6 +162,9 @@ class Reactor:
             turn.entries += self.writer.decision(row[0], row[5], decision)
             self.probe(Point.WRITTEN)
             turn.dispatches += decision.dispatches
+            turn.refusals += [
+                (row[0], row[1], fact) for fact in decision.facts if isinstance(fact, OrderRefused)
+            ]
         turn.world = decided.world
         turn.states |= decided.states
 

@@ -10,8 +10,6 @@ import asyncio
 import gc
 import os
 import signal
-import sys
-import traceback
 from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from bot.core.events import (
     StopAsked,
 )
 from bot.edge import embedded
-from bot.edge.clock import MarketClock
+from bot.edge.clock import MarketClock, monotonic_ns
 from bot.edge.commands import Caller, Commands, Request
 from bot.edge.files import Halt, Heartbeat
 from bot.edge.host import sd_notify
@@ -37,10 +35,12 @@ from bot.engine.gate import Gate
 from bot.engine.inbox import Inbox
 from bot.engine.latch import Latch
 from bot.engine.loop import Hooks, Loop
+from bot.engine.metrics import Exporter, Sources
 from bot.engine.probes import Probes
 from bot.engine.protect import protect_only
 from bot.engine.reactor import Committed, Probe, no_probe
-from bot.engine.screen import Screen, summary
+from bot.engine.screen import summary, voice
+from bot.engine.timings import Timings
 from bot.engine.venue import Venue, find_venue
 from bot.engine.watch import Watch
 from bot.errors import BotError, ChainBroken, Retryable, StoreBusy, StoreFatal
@@ -71,13 +71,15 @@ async def _main(loaded: Loaded, paths: boot.Paths, seconds: float | None, probe:
     try:
         booted = await asyncio.to_thread(boot.open_state, paths.state)
     except (StoreBusy, StoreFatal, ChainBroken) as error:
-        return await protect_only(await where, paths, f"state.db cannot be used: {error}")
+        screen = voice(loaded.config, paths.state)
+        return await protect_only(await where, paths, f"state.db cannot be used: {error}", screen)
     service = Service(loaded, paths, booted, await where, probe)
     return await service.serve(seconds)
 
 
 async def _protect_only(config: Config, paths: boot.Paths, why: str) -> int:
-    return await protect_only(await find_venue(config, paths.folder), paths, why)
+    where = await find_venue(config, paths.folder)
+    return await protect_only(where, paths, why, voice(config, paths.state))
 
 
 class Service:
@@ -99,7 +101,8 @@ class Service:
         )
         self.inbox = Inbox(loaded.config.store.queue_max)
         self.latch, self.halt, self.marks = Latch(), Halt(paths.halt), Marks()
-        self.reactor = boot.build_reactor(booted, settings, probe=probe)
+        self.timings = Timings()
+        self.reactor = boot.build_reactor(booted, settings, probe=self.timings.around(probe))
         self.heartbeat = Heartbeat(paths.heartbeat)
         self.loop = Loop(
             self.reactor,
@@ -109,10 +112,10 @@ class Service:
             batch_max=loaded.config.store.batch_max,
             build=build_id(),
         )
-        self.screen = Screen(paths.state)
+        self.screen = voice(loaded.config, paths.state)
         self.runner = Runner(
             self.venue,
-            Gate(self.venue, self.halt, self.latch, lambda: self.loop.world),
+            Gate(self.venue, self.halt, self.latch, lambda: self.loop.world, self.timings),
             Notifier(loaded.config.notify.urls),
             severity_min=loaded.config.notify.severity_min,
             post=self.post,
@@ -131,7 +134,9 @@ class Service:
             world=lambda: self.loop.world,
             lost=self._files_lost,
         )
-        self.probes = Probes(self.venue, paths, loaded, post=self.post, loop=self.loop)
+        self.probes = Probes(
+            self.venue, paths, loaded, post=self.post, loop=self.loop, timings=self.timings
+        )
         self.commands = Commands(paths.socket, self._command, self._past)
         self.exit_code: asyncio.Future[int] | None = None
         self.exit_as = EXIT_OK
@@ -169,6 +174,7 @@ class Service:
         gc.collect()
         gc.freeze()  # what boot built stays: a full collection would stop the reactor for 10 ms
         gc.set_threshold(20_000, 20, 20)
+        self.screen.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             self.asyncio_loop.add_signal_handler(number, self.stop, number.name)
 
@@ -184,6 +190,11 @@ class Service:
         yield from self.watch.senses()
         yield from self.probes.senses()
         yield self.screen.live(lambda: self.loop.world, lambda: self.latch.reason)
+        sources = Sources(
+            self.timings, self.loop, self.inbox, self.runner, self.venue.rest.budget, self.screen
+        )
+        exporter = Exporter(self.loaded.config.metrics, self.paths.state, sources, self.screen.say)
+        yield from exporter.senses()
 
     async def _shut(self, code: int) -> int:
         """Finish what is in flight, write the last snapshot, and say what stands."""
@@ -197,23 +208,17 @@ class Service:
         await self.venue.close()
         if self.where.child is not None and code == EXIT_OK:
             await self._stop_child(self.where.child)
-        self.screen.close()
         if code == EXIT_OK:
-            print(
-                summary(
-                    self.booted.writer.connection,
-                    self.loop.world,
-                    self.loop.events,
-                    self.loop.turns,
-                )
-            )
+            connection, loop = self.booted.writer.connection, self.loop
+            self.screen.ended(summary(connection, loop.world, loop.events, loop.turns))
+        self.screen.close()
         return code
 
     async def _stop_child(self, child: embedded.Endpoint) -> None:
         try:
             await embedded.stop(child)
         except BotError as error:
-            print(f"the embedded exchange did not stop: {error}", file=sys.stderr)
+            self.screen.say(f"the embedded exchange did not stop: {error}", "error")
 
     def stop(self, cause: str) -> None:
         """Ask for the safe shutdown; a second ask changes nothing."""
@@ -224,7 +229,7 @@ class Service:
 
     def _refused(self, why: str) -> None:
         """The key or the account is not the one that may trade: stop, and do not come back."""
-        print(f"refused: {why}", file=sys.stderr, flush=True)
+        self.screen.say(f"refused: {why}", "critical")
         self.exit_as = EXIT_CONFIG
         self.stop(f"refused: {why}")
 
@@ -243,10 +248,9 @@ class Service:
 
     def _fatal(self, error: BaseException | None) -> None:
         """End at once: the outcome of a commit is not known, or the program is broken."""
-        traceback.print_exception(error)
-        print(f"ending: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         if self.latch.reason:
             self._mark_halt(self.latch.reason)
+        self.screen.failed(error)
         os._exit(EXIT_RESTART)
 
     def _mark_halt(self, reason: str) -> None:
@@ -254,7 +258,7 @@ class Service:
         try:
             self.halt.set("bot", reason)
         except Retryable as error:
-            print(f"the HALT mark could not be set: {error}", file=sys.stderr, flush=True)
+            self.screen.say(f"the HALT mark could not be set: {error}", "critical")
 
     # -- events and commits ------------------------------------------------------------------------
 
@@ -264,11 +268,14 @@ class Service:
 
     def _committed(self, committed: Committed) -> None:
         """After COMMIT, on the reactor's thread."""
-        self.asyncio_loop.call_soon_threadsafe(self._after_commit, committed)
+        self.asyncio_loop.call_soon_threadsafe(self._after_commit, committed, monotonic_ns())
 
-    def _after_commit(self, committed: Committed) -> None:
+    def _after_commit(self, committed: Committed, durable_ns: int) -> None:
+        self.timings.intended(committed.dispatches, durable_ns)
         self.runner.start(committed.dispatches)
-        self.commands.publish([_line(entry) for entry in committed.entries])
+        lines = [_line(entry) for entry in committed.entries]
+        self.commands.publish(lines)
+        self.screen.moved(lines, committed.refusals)
         moves = {entry.step.dest for entry in committed.entries if entry.step.machine == "process"}
         if "BOOT" in moves:
             self.watch.booted = True

@@ -25,6 +25,7 @@ DriverError: tuple[type[Exception], type[Exception]] = (sqlite3.Error, UnicodeDe
 """What the driver raises; of a damaged file it may not even be able to decode the message."""
 
 IntegrityError = sqlite3.IntegrityError
+SQLITE_VERSION: str = sqlite3.sqlite_version
 
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",

@@ -11,6 +11,7 @@ from typing import Any
 
 from bot.core.events import Delivered, Event, StorageChecked
 from bot.engine.reactor import Point
+from bot.engine.timings import Timings
 from bot.store.database import Connection
 from tests.bench.figures import Figure, middle, say
 from tests.bench.rig import T0, Rig, folder, running
@@ -91,7 +92,7 @@ def measure(rounds: int = WARM + ROUNDS) -> list[Figure]:
     with folder() as where:
         captured, plain = capture(where / "captured.db", rounds), replayed(where / "plain.db")
         clock = CommitClock()
-        rig = running(where / "reactor.db", probe=clock)
+        rig = running(where / "reactor.db", probe=Timings().around(clock))
         mine, theirs = Cost(), Cost()
         say(f"transition: {rounds} rounds of both, in random order")
         chance = random.Random(1)

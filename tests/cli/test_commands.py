@@ -23,6 +23,7 @@ from tests.cli.conftest import COMMAND, ENV, ROOT
 COMMANDS = (
     ("run",),
     ("status",),
+    ("metrics",),
     ("do",),
     ("tail",),
     ("query",),
@@ -43,6 +44,7 @@ COMMANDS = (
 
 JSON = (
     ("status",),
+    ("metrics",),
     ("query", "history"),
     ("query", "--list"),
     ("machines",),
@@ -96,6 +98,7 @@ def test_json_is_one_document_and_nothing_else(bot, command):
     ("command", "code"),
     [
         (("status",), 2),
+        (("metrics",), 2),
         (("tail",), 2),
         (("query", "select 1"), 2),
         (("audit", "verify"), 2),

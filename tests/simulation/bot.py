@@ -117,9 +117,9 @@ class Process(Service):
     def _take_process(self) -> None:
         """Leave the process to the test."""
 
-    def _after_commit(self, committed: Committed) -> None:
+    def _after_commit(self, committed: Committed, durable_ns: int) -> None:
         if not self.dead:
-            super()._after_commit(committed)
+            super()._after_commit(committed, durable_ns)
 
     def post(self, event: Event) -> None:
         """Take an event, unless the process is dead."""

@@ -132,11 +132,6 @@ class Budget:
         """Give back the connection of a request that has left."""
         self._open_requests -= 1
 
-    def share(self, now_ns: int) -> float:
-        """Return the largest share of a limit that is in use, 0 to 1."""
-        buckets = (self._all, *self._buckets.values())
-        return max(bucket.out(now_ns) / bucket.limit for bucket in buckets)
-
     @property
     def waits(self) -> bool:
         """Whether any request waits for room."""
@@ -185,6 +180,11 @@ class Budget:
             spot = request.name.endswith(" spot")
             bucket = self._buckets[request.name] = _Bucket(rates[0 if spot else 1], WINDOW_NS)
         return bucket
+
+    def used(self, now_ns: int) -> dict[str, float]:
+        """Return the used part of each limit, 0 to 1, by path and kind; "address" is for all."""
+        buckets = {"address": self._all, **self._buckets}
+        return {name: bucket.out(now_ns) / bucket.limit for name, bucket in buckets.items()}
 
     # -- what the venue says -----------------------------------------------------------------------
 
