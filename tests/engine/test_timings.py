@@ -9,11 +9,10 @@ from bot.core.effects import Notify, Submit
 from bot.core.turn import Dispatch
 from bot.core.values import Side
 from bot.edge.clock import time_from
-from bot.engine import watch as watches
+from bot.engine import probes
 from bot.engine.gate import Gate
 from bot.engine.reactor import Point, no_probe
 from bot.engine.timings import BOUNDS_SECONDS, Histogram, Phase, Timings
-from bot.engine.watch import Watch
 from tests.edge.worlds import entry
 from tests.given import D, measured
 from tests.store.kept import opened
@@ -152,29 +151,18 @@ def test_the_gate_times_what_leaves_at_the_socket(time, monkeypatch, why, sent):
     )
 
 
-def test_the_event_loops_lag_is_what_a_tick_comes_too_late(time, monkeypatch):
-    class Clock:
-        rate = 1.0
-
-        def now(self):
-            return 1
-
-    class Marks:
-        def take(self):
-            return {}
-
-    venue, ticks = Venue(), []
-    venue.clock = Clock()
+def test_the_event_loops_lag_is_how_late_it_wakes(time, monkeypatch):
+    naps = []
 
     async def sleep(seconds):
-        if ticks:
+        if naps:
             raise asyncio.CancelledError
+        naps.append(seconds)
         time.ns += int(seconds * 1e9) + 20 * MS
 
-    monkeypatch.setattr(watches.asyncio, "sleep", sleep)
+    monkeypatch.setattr(probes.asyncio, "sleep", sleep)
     timings = Timings()
-    watch = Watch(venue, None, Marks(), None, post=ticks.append, world=None, lost=None,
-                  timings=timings)  # fmt: skip
+    senses = probes.Probes(Venue(), None, None, post=None, loop=None, timings=timings)
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(watch._ticking())
+        asyncio.run(senses._lag())
     assert one(timings.loop_lag) == 20
