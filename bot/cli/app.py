@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from bot.cli import commanding, configuring, deadman, keeping, proving, watching
+from bot.cli import alerting, commanding, configuring, deadman, keeping, proving, watching
 from bot.cli.output import CODES, Exit, put_json, say
 from bot.desk.query import BadQuery
 from bot.errors import BotError, ConfigError, NotRunning, OutcomeUnknown, Refused
@@ -55,6 +55,7 @@ for command in (
     commanding.run,
     watching.status,
     commanding.do,
+    alerting.alerts,
     watching.tail,
     watching.query,
     watching.machines,

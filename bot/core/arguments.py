@@ -8,6 +8,7 @@ SYMBOL = frozenset({"symbol"})
 ARGUMENTS: dict[str, frozenset[str]] = {
     "reduce": frozenset(),
     "stop": frozenset(),
+    "ack": frozenset({"alert"}),
     "set-parameter": frozenset({"name", "value", "seconds"}),
 }
 """The arguments of each command; one that is not listed takes a symbol."""

@@ -42,7 +42,7 @@ ONE_PROBLEM = {
     "[strategy]\nema_fast = 30": "strategy.ema_fast: expected < strategy.ema_slow (26), found 30",
     "[store]\nqueue_max = 200": "store.batch_max: expected ≤ store.queue_max (200), found 256",
     "[notify]\nurls = [1]": "notify.urls: expected a list of texts, found another type (hidden)",
-    "[notify]\nseverity_min = 'low'": "notify.severity_min: expected info, warning, or critical, found 'low'",
+    "[alerts]\nseverity_min = 'low'": "alerts.severity_min: expected info, warning, or critical, found 'low'",
     "[exchange]\nreplay = ['no.csv']": "exchange.replay: expected a file at no.csv, found none",
     "[exchange]\nsymbols = ['A']\n[market]\nsymbols = ['A', 'B']": "market.symbols: expected symbols of exchange.symbols, found B",
     "[venue]\nkey = 'k1'": "venue.key: expected in the file of venue.key_file (or BOT_VENUE_KEY for a simulated exchange), found it here",

@@ -29,7 +29,6 @@ def test_a_reading_of_the_account_names_the_event_that_asked(exchange):
                 venue,
                 SimpleNamespace(send=None),
                 None,
-                severity_min="info",
                 post=posted.append,
                 reference=str,
                 say=print,

@@ -26,7 +26,6 @@ def answered(row, world):
             SimpleNamespace(clock=clock, find=find),
             SimpleNamespace(send=None, world=lambda: world),
             None,
-            severity_min="info",
             post=posted.append,
             reference=str,
             say=print,

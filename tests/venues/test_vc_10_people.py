@@ -83,7 +83,6 @@ async def inquired(venue, order: str) -> list:
         venue,
         SimpleNamespace(send=None),
         None,
-        severity_min="info",
         post=posted.append,
         reference=str,
         say=print,
