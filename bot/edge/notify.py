@@ -245,6 +245,7 @@ def _load(url: str, timeout_seconds: float) -> Any:
     plugin: Any = Apprise.instantiate(url, suppress_exceptions=True)
     if plugin is not None:  # its thread ends when nobody waits for it any more
         plugin.socket_connect_timeout = plugin.socket_read_timeout = timeout_seconds
+        plugin.request_rate_per_sec = 0  # it would sleep 5.5 s; storms are core.alerts' business
     return plugin
 
 
