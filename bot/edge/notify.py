@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from bot.core.effects import Notify
 from bot.core.text import safe_text
@@ -143,9 +143,10 @@ class Channel:
 
         def work() -> None:
             try:
-                future.set_result(self._why_not_sent(notify, ref, again))
+                why = self._why_not_sent(notify, ref, again)
             except BaseException as error:  # noqa: BLE001 whatever a channel does stops nothing
-                future.set_result(f"{type(error).__name__}: {safe_text(str(error))}")
+                why = f"{type(error).__name__}: {error}"
+            future.set_result(safe_text(self._without_secrets(why)))
 
         thread = threading.Thread(target=work, name=f"notify-{self.name}", daemon=True)
         self._threads.append(thread)
@@ -169,7 +170,7 @@ class Channel:
             overflow="split",
         )
         if not sent:
-            return self._without_secrets(safe_text(_said.line)) or "not sent"
+            return _said.line or "not sent"
         self._taken[ref] = None
         while len(self._taken) > REMEMBERED_MAX:
             self._taken.popitem(last=False)
@@ -178,7 +179,9 @@ class Channel:
     def _without_secrets(self, text: str) -> str:
         """Return a plugin's words without the parts of its address that may be secret."""
         parts = urlsplit(self._url)
-        for part in (*unquote(parts.netloc.rpartition("@")[0]).split(":"), *parts.path.split("/")):
+        person = parts.netloc.rpartition("@")[0].split(":")
+        values = [value for _, value in parse_qsl(parts.query)]
+        for part in map(unquote, (*person, *parts.path.split("/"), *values)):
             if len(part) >= _SECRET_LENGTH_MIN:
                 text = text.replace(part, "(hidden)")
         return text

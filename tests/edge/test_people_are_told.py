@@ -236,6 +236,20 @@ async def test_no_failure_tells_the_secrets_of_an_address(people):
     assert "canary" not in str(found)
 
 
+async def test_not_even_an_error_that_nobody_foresaw_tells_them(monkeypatch):
+    from apprise.plugins.custom_json import NotifyJSON
+
+    url = "json://canaryuser:canary%20pass@localhost/canarytoken/?+X-Key=canaryheader"
+
+    def broken(self, **_):
+        raise RuntimeError("canaryuser, canary pass, /canarytoken/, canaryheader of localhost\x1b")
+
+    monkeypatch.setattr(NotifyJSON, "send", broken)
+    why = await Notifier([url]).tried("json-1", MESSAGE, "r")
+    four = "(hidden), (hidden), /(hidden)/, (hidden)"
+    assert why == f"json-1: RuntimeError: {four} of localhost\N{REPLACEMENT CHARACTER}"
+
+
 async def test_a_channel_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match="expected one of none; found 'mailto-1'"):
         await Notifier([]).send("mailto-1", MESSAGE, "1-0")
