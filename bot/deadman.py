@@ -12,7 +12,6 @@ heartbeat of another boot, or none that can be read, is silent since the dead-ma
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bot.config import Deadman
+from bot.core.effects import SEVERITIES, Notify
 from bot.core.heartbeat import LifeSign, newest
 from bot.edge.clock import clock_text, monotonic_ns
 from bot.edge.files import Halt, replace_file
@@ -37,8 +37,6 @@ from bot.panic import panic
 from bot.store import lease
 
 WHO = "deadman"
-NOTIFY_SECONDS = 10.0
-SEVERITIES = ("info", "warning", "critical")
 _NO_SIGN = "no heartbeat"
 
 
@@ -272,14 +270,19 @@ class DeadMan:
             low = SEVERITIES.index(severity) < SEVERITIES.index(self._severity_min)
             try:
                 if not low:
-                    async with asyncio.timeout(NOTIFY_SECONDS):
-                        text = f"dead-man {report.stage}: {report.sentence}"
-                        await self._notifier.send(severity, text, WHO, False)
+                    text = f"dead-man {report.stage}: {report.sentence}"
+                    notify = Notify(severity=severity, text=text, runbook=WHO)
+                    await self._send(notify, f"{WHO} {self._memory.seen} {key}")
                 self._memory = replace(self._memory, told=key)
-            except Exception as error:  # noqa: BLE001 whatever a channel does stops nothing
-                why = str(error) or f"no answer within {NOTIFY_SECONDS:g} s"
+            except Exception as why:  # noqa: BLE001 whatever a channel does stops nothing
                 report = replace(report, sentence=f"{report.sentence} People were not told: {why}")
         return report
+
+    async def _send(self, notify: Notify, ref: str) -> None:
+        """Tell everybody there is, once for each ``ref``. Raises Retryable for who was not."""
+        failures = [why for why in (await self._notifier.send_all(notify, ref)).values() if why]
+        if failures:
+            raise Retryable("; ".join(failures))
 
     def _end(self, report: Report) -> Report:
         why = self._keep()

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from bot.cli import commanding, configuring, deadman, keeping, proving, watching
+from bot.cli import alerting, commanding, configuring, deadman, keeping, proving, watching
 from bot.cli.output import CODES, Exit, put_json, say
 from bot.desk.query import BadQuery
 from bot.errors import BotError, ConfigError, NotRunning, OutcomeUnknown, Refused
@@ -56,6 +56,7 @@ for command in (
     watching.status,
     watching.metrics,
     commanding.do,
+    alerting.alerts,
     watching.tail,
     watching.query,
     watching.machines,

@@ -26,7 +26,7 @@ from bot.errors import ConfigError, NotRunning
 if TYPE_CHECKING:
     from bot.desk.client import Ask, Moved
 
-_PATIENCE_SECONDS = 5.0  # on top of the time in which a command must verify itself
+PATIENCE_SECONDS = 5.0  # on top of the time in which a command must verify itself
 
 ENDS = {
     "DONE": Exit.OK,
@@ -123,7 +123,7 @@ def do(
         raise click.UsageError(f"expected one of {', '.join(VERBS)}; found {command!r}")
     args = _arguments(arguments, symbol, expires)
     ask = Ask(command, args, safe_text(reason, 500), max(1, round(ttl)))
-    patience = timeout or VERBS[command].within_seconds + _PATIENCE_SECONDS
+    patience = timeout or VERBS[command].within_seconds + PATIENCE_SECONDS
     moves = []
     for moved in _carry_out(state, ask, patience):
         moves.append(moved)

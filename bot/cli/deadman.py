@@ -71,8 +71,8 @@ def _man(loaded: Loaded, state: Path) -> DeadMan:
         Watched(state, beside.heartbeat, beside.halt, beside.panic_log, beside.deadman),
         config.deadman,
         venue,
-        Notifier(config.notify.urls),
-        severity_min=config.notify.severity_min,
+        Notifier.of(config.notify),
+        severity_min=config.settings.alerts.severity_min,
         wanted=config.venue,
     )
 

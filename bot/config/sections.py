@@ -97,7 +97,7 @@ class Exchange(_Section, frozen=True):
 
 
 class Notify(_Section, frozen=True):
-    """Who is told, and from which severity."""
+    """The channels by which people are told; what they are told is ``alerts`` of the settings."""
 
     urls: Annotated[
         tuple[str, ...],
@@ -113,9 +113,20 @@ class Notify(_Section, frozen=True):
             "File that holds the Apprise URLs: ours, mode 0400; or the name of a systemd credential."
         ),
     ] = ""
-    severity_min: Annotated[
-        Literal["info", "warning", "critical"], _text("Anything below is not sent.")
-    ] = "warning"
+    critical_urls: Annotated[
+        tuple[str, ...],
+        _secret(
+            "Apprise URLs of the second channels: told of a critical that nobody acknowledges.",
+            "BOT_NOTIFY_CRITICAL_URLS",
+            "notify.critical_urls_file",
+        ),
+    ] = ()
+    critical_urls_file: Annotated[
+        str, _text("File that holds the second channels' URLs, by the same rules.")
+    ] = ""
+    timeout_real_seconds: Annotated[
+        float, _number("A channel that did not take a message within this has failed.", 0.5, 120)
+    ] = 10.0
 
 
 class Store(_Section, frozen=True):

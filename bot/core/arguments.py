@@ -12,6 +12,7 @@ ARGUMENTS: dict[str, frozenset[str]] = {
     "stop": frozenset(),
     "release": SYMBOL | {DESPITE},
     "rearm": SYMBOL | {DESPITE},
+    "ack": frozenset({"alert"}),
     "set-parameter": frozenset({"name", "value", "seconds", DESPITE}),
 }
 """The arguments of each command; one that is not listed takes a symbol."""

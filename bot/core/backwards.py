@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from bot.core import runs
 from bot.core.effects import AnyEffect, Inquire
 from bot.core.machine import Instance
-from bot.core.world import DAY_MS
+from bot.core.world import DAY_MS, Alert
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn
+    from bot.core.world import World
 
 S = TypeVar("S", bound=Struct)
 
@@ -55,6 +56,8 @@ def go_back(turn: Turn, at: int) -> None:
             k: replace(r, deadline=min(r.deadline, at + runs.grace_ms(world, r.verb)))
             for k, r in world.runs.items()
         },
+        alerts={key: _alert_capped(world, alert, at) for key, alert in world.alerts.items()},
+        digest_at=min(world.digest_at, at),
         machines={name: _since_capped(known, at) for name, known in world.machines.items()},
         positions={s: _capped(p, at, *POSITION_TIMES) for s, p in world.positions.items()},
         orders={
@@ -81,6 +84,12 @@ def _asked_by(effect: AnyEffect, at: int) -> AnyEffect:
     if isinstance(effect, Inquire):
         return replace(effect, sent_at=min(effect.sent_at, at))
     return effect
+
+
+def _alert_capped(world: World, alert: Alert, at: int) -> Alert:
+    """Return an alert that nobody is told of at once, and that waits no longer than it may."""
+    soon = at + world.real_ms(world.settings.alerts.repeat_real_seconds)
+    return replace(_capped(alert, soon, "due_at"), notify=_capped(alert.notify, at, "since"))
 
 
 def _since_capped(instances: dict[str, Instance], at: int) -> dict[str, Instance]:

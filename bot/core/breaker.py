@@ -64,6 +64,7 @@ def tell(world: World, event: VenueTroubled, key: str) -> Iterator[Effect]:
             f"the venue does not serve us ({troubled(world, event, key)}): no entries until it does;"
             " exits and stops go on, it is tried again by itself"
         ),
+        runbook="venue-away",
     )
 
 
@@ -104,7 +105,9 @@ def heard(turn: Turn, event: VenueTroubled) -> None:
     if event.kind == "key":
         turn.fire(HOLD, Limited(at=world.at, control="key", reason=event.reason))
     if event.kind == "unseen code":
-        turn.emit(Notify(severity="warning", text=f"the venue said something new: {event.reason}"))
+        text = f"the venue said something new: {event.reason}"
+        about = f"unseen code {event.reason}"
+        turn.emit(Notify(severity="warning", text=text, key=about, runbook="unseen-code"))
 
 
 def over(turn: Turn, event: VenueAnswered) -> None:

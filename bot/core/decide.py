@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from bot.core import (
     account,
+    alerts,
     backwards,
     breaker,
     closing,
@@ -70,6 +71,7 @@ TABLES: tuple[Table, ...] = (
     positions.POSITION,
     runs.RUN,
     deliveries.DELIVERY,
+    alerts.ALERT,
     parameters.PARAMETER,
     STORAGE,
     health.CHECK,
@@ -95,6 +97,8 @@ def started(turn: Turn, event: events.Started) -> None:
         epoch=event.epoch,
         base=event.settings,
         rate=event.rate,
+        channels=event.channels,
+        second=event.second,
     )
     if not turn.world.account.fills_since:
         began = replace(turn.world.account, fills_since=turn.world.at, began_at=turn.world.at)
@@ -237,7 +241,7 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Ticked:           (parameters.expire, feeds.tick, orders.tick, deliveries.due_again,
                               doubt.tick, positions.tick, protection.tick, shadow.follow, account.review,
                               kill_ticks, closing.flatten, working.tick, breaker.tick, reconciliation.due,
-                              process.advance, runs.tick),
+                              process.advance, runs.tick, alerts.tick),
     events.ClockJumped:      (clock_jumped,),
     events.CandleClosed:     (shadow.candle, feeds.candle),
     events.Backfilled:       (feeds.backfilled,),

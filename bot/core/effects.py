@@ -95,11 +95,28 @@ class Leverage(Effect, frozen=True):
     leverage: int
 
 
+SEVERITIES = ("info", "warning", "critical")
+"""How much a message matters, the least first."""
+
+
 class Notify(Effect, frozen=True):
-    """Tell people. ``severity``: info, warning, critical."""
+    """Tell people. What emits it says what happened; ``core.alerts`` decides who hears of it.
+
+    ``key``: what it is about, by which a repetition is known; empty means where it comes from.
+    ``runbook``: what to do, a heading of docs/alerts.md. ``latch``: it stays until it is lifted, so
+    nothing holds the message back. The rest is filled in by ``core.alerts``: the alert's id, since
+    when (market ms), how many times, and the channel that this copy is for.
+    """
 
     severity: str
     text: str
+    key: str = ""
+    runbook: str = ""
+    latch: bool = False
+    alert: str = ""
+    since: int = 0
+    count: int = 1
+    channel: str = ""
 
 
 class ClearHalt(Effect, frozen=True):

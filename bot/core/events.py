@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from bot.core.effects import Notify
 from bot.core.settings import Settings
 from bot.core.values import Candle, CashMove, Instrument, VenueFill, VenueOrder, VenuePosition
 
@@ -24,7 +25,10 @@ class Event(Struct, frozen=True, tag=True, kw_only=True):
 
 
 class Started(Event, frozen=True):
-    """A process took the lease. It carries the effective configuration, so that replay knows it."""
+    """A process took the lease. It carries the effective configuration, so that replay knows it.
+
+    ``channels`` and ``second`` name the channels to people, never their addresses.
+    """
 
     instance: str
     epoch: int
@@ -32,6 +36,8 @@ class Started(Event, frozen=True):
     config_hash: str
     settings: Settings
     rate: float = 1.0
+    channels: tuple[str, ...] = ()
+    second: tuple[str, ...] = ()
 
 
 class Recovered(Event, frozen=True):
@@ -332,6 +338,12 @@ class Emitted(Event, frozen=True):
     """An effect was decided on (derived); its delivery is born."""
 
     effect: str
+
+
+class Alerted(Event, frozen=True):
+    """Something happened that people should know of (derived)."""
+
+    notify: Notify
 
 
 class Reviewed(Event, frozen=True):

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from bot.core.effects import Notify
 from bot.core.values import Candle, CashMove, Side, VenueFill
 
 
@@ -112,6 +113,12 @@ class AccountCompared(Struct, frozen=True):
     differs: str
 
 
+class AlertNoted(Struct, frozen=True):
+    """An alert as it stands: raised, or raised once more."""
+
+    notify: Notify
+
+
 Fact = (
     FillBooked
     | TradeClosed
@@ -123,4 +130,5 @@ Fact = (
     | AccountCompared
     | CheckMarked
     | ObjectiveMarked
+    | AlertNoted
 )

@@ -64,7 +64,8 @@ def ask(world: World, event: Reconciled, key: str) -> Iterator[Effect]:
     text = (
         f"{key}: open orders, {found(world, event, key)}; entries in {key} wait until they are gone"
     )
-    yield Notify(severity="warning", text=text)
+    about = f"external {key} {len(of(world, key))}"  # another number of them is news
+    yield Notify(severity="warning", text=text, key=about, runbook="not-ours")
 
 
 # fmt: off
@@ -110,4 +111,5 @@ def _let_go(turn: Turn, row: VenueOrder) -> None:
         return
     turn.emit(wanted)
     text = f"{row.order} ({row.side} {row.qty:f} {row.symbol}) was taken for ended and is open: cancelling it"
-    turn.emit(Notify(severity="critical", text=text))
+    about = f"taken for ended {row.order}"
+    turn.emit(Notify(severity="critical", text=text, key=about, runbook="not-ours"))

@@ -108,7 +108,13 @@ def tell(world: World, event: Reviewed | Commanded | DoubtAged, key: str) -> Ite
     elif isinstance(event, DoubtAged):
         asked = (doubted_long, doubted)
     why = next((found for ask in asked if (found := ask(world, event, key))), "")
-    yield Notify(severity="warning", text=f"guard leaves {world.state('guard')}: {why}")
+    money = isinstance(event, Reviewed) and broken(world, event, key) is not None
+    yield Notify(
+        severity="warning",
+        text=f"guard leaves {world.state('guard')}: {why}",
+        runbook="guard",
+        latch=money,
+    )
 
 
 def cancel_entries(world: World, event: object, key: str) -> Iterator[Effect]:

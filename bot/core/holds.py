@@ -61,7 +61,8 @@ def alarm(world: World, event: Poisoned | Latched | Limited, key: str) -> Iterat
     """Call people: nothing goes on without them."""
     reason = poisoned(world, event, key) if isinstance(event, Poisoned) else event.reason
     where = "" if key == ACCOUNT else f" in {key}"
-    yield Notify(severity="critical", text=f"entries held{where}: {reason}")
+    text = f"entries held{where}: {reason}"
+    yield Notify(severity="critical", text=text, runbook="hold", latch=True)
 
 
 # fmt: off

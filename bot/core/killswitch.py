@@ -141,7 +141,8 @@ def alarm(world: World, event: Reviewed | Commanded | Halted, key: str) -> Itera
         if isinstance(event, Halted)
         else told(world, event, key)
     )
-    yield Notify(severity="critical", text=f"kill switch tripped ({key}): {why}")
+    text = f"kill switch tripped ({key}): {why}"
+    yield Notify(severity="critical", text=text, runbook="kill", latch=True)
 
 
 def clear_halt(world: World, event: Commanded, key: str) -> Iterator[Effect]:

@@ -172,7 +172,8 @@ def _tell_stranger(turn: Turn, fill: VenueFill) -> None:
         f"{fill.side} {fill.qty:f} {fill.symbol} at {fill.price:f} was not ours"
         f" (order {fill.order or 'without an id'}): it is booked, and the position is kept as one"
     )
-    turn.emit(Notify(severity="warning", text=text))
+    about = f"not ours {fill.symbol} {fill.order}"
+    turn.emit(Notify(severity="warning", text=text, key=about, runbook="not-ours"))
 
 
 def _forget(turn: Turn) -> None:

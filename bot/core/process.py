@@ -108,7 +108,7 @@ def drained(world: World, event: Ticked, key: str) -> str | None:
 
 def tell_crash(world: World, event: Started, key: str) -> Iterator[Effect]:
     """Tell people of the crash."""
-    yield Notify(severity="warning", text=crashed(world, event, key))
+    yield Notify(severity="warning", text=crashed(world, event, key), runbook="crash")
 
 
 def ask_venue(world: World, event: VenueConnected, key: str) -> Iterator[Effect]:

@@ -159,7 +159,8 @@ def leave(turn: Turn, symbol: str, reason: str) -> str | None:
         text = (
             f"{symbol} could not be closed in {tries} attempts ({left.leaving}): look at the venue"
         )
-        turn.emit(Notify(severity="critical", text=text))
+        about = f"cannot close {symbol}"
+        turn.emit(Notify(severity="critical", text=text, key=about, runbook="cannot-close"))
     turn.emit_all(cancel_entries(turn.world, None, symbol))
     order = intend(turn, symbol, exit_side(position), abs(position.qty), reason)
     opening(turn, symbol, order)

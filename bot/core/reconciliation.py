@@ -102,7 +102,8 @@ def book(turn: Turn, move: CashMove) -> None:
         account = shifted(account, move.change)
         word = "came to" if move.change > 0 else "left"
         text = f"{abs(move.change):f} USDT {word} the account ({move.kind}): the baselines move with it"
-        turn.emit(Notify(severity="warning", text=text))
+        about = f"transfer {move.move}"
+        turn.emit(Notify(severity="warning", text=text, key=about, runbook="transfer"))
     kept = {key: at for key, at in world.moves.items() if at >= oldest}
     turn.set(account=account, moves={**kept, move.move: move.at})
     turn.note(CashMoved(move))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from bot.core import account, parameters, protection, slo
+from bot.core import account, alerts, parameters, protection, slo
 from bot.core.arguments import DESPITE, why_not_args
 from bot.core.effects import Effect, Notify
 from bot.core.events import Commanded, StopAsked, Ticked
@@ -103,6 +103,7 @@ def _state_is(machine: str, *states: str) -> Callable[[World, Run], str | None]:
 
 def _hold(turn: Turn, event: Commanded) -> None:
     turn.fire(HOLD, event, key_of(event.args))
+    alerts.answered(turn, event)
 
 
 def _why_not_hold(world: World, event: Commanded) -> str | None:
@@ -147,6 +148,7 @@ def _rearm(turn: Turn, event: Commanded) -> None:
     if turn.fire(KILL, event, key_of(event.args)) and key_of(event.args) == ACCOUNT:
         account.rebase(turn, event)
         turn.set(halt="")
+    alerts.answered(turn, event)
 
 
 def _why_not_rearm(world: World, event: Commanded) -> str | None:
@@ -245,6 +247,14 @@ VERBS: dict[str, Verb] = {
             parameters.set_parameter,
             _parameter_set,
         ),
+        Verb(
+            "ack",
+            "Acknowledge an alert: alert=ID or its key; it is not sent again.",
+            True,
+            alerts.why_not_ack,
+            alerts.answered,
+            alerts.all_answered,
+        ),
     )
 }
 """Every command there is; the CLI, the socket, and the console read this table."""
@@ -334,9 +344,8 @@ def tell(world: World, event: Commanded | Ticked, key: str) -> Iterator[Effect]:
 def page(world: World, event: Ticked, key: str) -> Iterator[Effect]:
     """Call people: a tightening did not show."""
     run = world.runs[key]
-    yield Notify(
-        severity="critical", text=f"{run.verb} by {run.operator} is not verified: look now"
-    )
+    text = f"{run.verb} by {run.operator} is not verified: look now"
+    yield Notify(severity="critical", text=text, runbook="not-verified")
 
 
 # fmt: off

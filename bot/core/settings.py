@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isnan
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
@@ -192,6 +192,48 @@ class Delivery(Struct, frozen=True):
     ] = 8
 
 
+class Alerts(Struct, frozen=True):
+    """What people are told, when, and how often."""
+
+    severity_min: Annotated[
+        Literal["info", "warning", "critical"],
+        _text("Anything below is said on the screen only, not sent."),
+    ] = "warning"
+    window_real_seconds: Annotated[
+        float, _number("The same alert within this is counted, not sent again.", 1, 86_400)
+    ] = 600.0
+    storm_max: Annotated[
+        int,
+        _number(
+            "Warnings and infos sent one by one in the window; more become one digest.", 1, 1000
+        ),
+    ] = 10
+    quiet_from_hour: Annotated[
+        float,
+        _number(
+            "Quiet hours begin (hours UTC: 22.5 is 22:30): infos and warnings wait for their end; "
+            "the same as quiet_until_hour: none.",
+            0,
+            24,
+        ),
+    ] = 0.0
+    quiet_until_hour: Annotated[
+        float, _number("… and end (hours UTC). Criticals and latches are never held back.", 0, 24)
+    ] = 0.0
+    repeat_real_seconds: Annotated[
+        float, _number("A critical that nobody acknowledged is sent again after this.", 10, 86_400)
+    ] = 300.0
+    escalate_real_seconds: Annotated[
+        float, _number("… and to the second channels after this.", 20, 86_400)
+    ] = 900.0
+    remind_real_seconds: Annotated[
+        float, _number("… and to all channels each time this has passed.", 60, 604_800)
+    ] = 3600.0
+    open_max: Annotated[
+        int, _number("Alerts open at once, at most; beyond it the oldest are closed.", 10, 1000)
+    ] = 200
+
+
 class Shutdown(Struct, frozen=True):
     """The safe shutdown."""
 
@@ -229,6 +271,7 @@ class Settings(Struct, frozen=True):
     feed: Feed = Feed()
     orders: Orders = Orders()
     delivery: Delivery = Delivery()
+    alerts: Alerts = Alerts()
     shutdown: Shutdown = Shutdown()
     storage: Storage = Storage()
     health: Health = Health()
@@ -336,6 +379,7 @@ def cross_rules(settings: Settings) -> Iterator[str]:
         ("risk.base_size", "≤", "risk.size_max"),
         ("guard.trades_min", "≤", "guard.window"),
         ("guard.doubt_reduced_real_seconds", "<", "guard.doubt_paused_real_seconds"),
+        ("alerts.repeat_real_seconds", "<", "alerts.escalate_real_seconds"),
         ("controls.messages_second_max", "≤", "controls.messages_minute_max"),
     )
     for small, relation, large in rules:

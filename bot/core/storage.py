@@ -75,7 +75,8 @@ def restored(world: World, event: Restored, key: str) -> str:
 
 def alarm(world: World, event: StorageChecked, key: str) -> Iterator[Effect]:
     """Call people."""
-    yield Notify(severity="critical", text=f"storage: {event.fault or f'{event.free_mb} MB free'}")
+    text = f"storage: {event.fault or f'{event.free_mb} MB free'}"
+    yield Notify(severity="critical", text=text, runbook="disk")
 
 
 # fmt: off

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from bot.core import alerts
 from bot.core.deliveries import DELIVERY
-from bot.core.effects import Amend, Cancel, Effect, Submit
+from bot.core.effects import Amend, Cancel, Effect, Notify, Submit
 from bot.core.events import Emitted
 from bot.core.facts import Fact
 from bot.core.machine import Instance, Step, Table
@@ -78,15 +79,21 @@ class Turn:
             instances[key] = Instance(step.dest, step.version, self.world.at, step.reason)
         self.put("machines", table.name, instances)
         self.steps.append(step)
-        self.emit_all(step.effects)
+        for effect in step.effects:
+            self.emit(effect, f"{step.machine} {step.key} {step.dest}")
         return step
 
     def next_id(self) -> str:
         """Return the id that the next emitted effect will have."""
         return f"{self.seq}-{len(self.emitted)}"
 
-    def emit(self, effect: Effect) -> str:
-        """Record an effect: stored with this event, carried out after COMMIT. Return its id."""
+    def emit(self, effect: Effect, origin: str = "") -> str:
+        """Record an effect: stored with this event, carried out after COMMIT. Return its id.
+
+        What people should know of becomes an alert of this ``origin``, and its id is returned.
+        """
+        if isinstance(effect, Notify) and not effect.channel:
+            return alerts.heed(self, effect, origin or type(self.event).__name__)
         dispatch = Dispatch(self.next_id(), effect)
         self.emitted.append(dispatch)
         self.dispatches.append(dispatch)

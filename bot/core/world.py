@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from bot.core.effects import AnyEffect
+from bot.core.effects import AnyEffect, Notify
 from bot.core.machine import Instance
 from bot.core.settings import Settings
 from bot.core.values import ZERO, Instrument, Side, VenueOrder
@@ -193,6 +193,13 @@ class Delivery(Struct, frozen=True):
     not_before: int = 0
 
 
+class Alert(Struct, frozen=True):
+    """What people are to know of: the message as it stands, and when it is looked at again (ms)."""
+
+    notify: Notify
+    due_at: int = 0
+
+
 class Run(Struct, frozen=True):
     """A command on its way to being verified."""
 
@@ -224,6 +231,8 @@ class World(Struct, frozen=True):
     ``fills``, ``moves``: the executions and cash moves booked last → when. ``troubles``: requests in a row that failed.
     ``stranger``: the order of the last execution that was not ours.
     ``guard_before``: where the guard stood before doubt about an order lowered it.
+    ``alerts``: those not closed, by id; ``digest_at``: when the next digest is due, 0 if none is.
+    ``channels``, ``second``: the names of the channels to people, by group.
     """
 
     seq: int = 0
@@ -262,6 +271,10 @@ class World(Struct, frozen=True):
     panic_read: str = ""
     parameters: dict[str, Override] = {}
     health: HealthMemory = HealthMemory()
+    alerts: dict[str, Alert] = {}
+    digest_at: int = 0
+    channels: tuple[str, ...] = ()
+    second: tuple[str, ...] = ()
 
     def instance_of(self, machine: str, key: str = ACCOUNT) -> Instance | None:
         """Return where a machine stands, or None if it was never born or is at its end."""

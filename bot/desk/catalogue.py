@@ -208,6 +208,39 @@ VIEWS: dict[str, View] = {
             },
         ),
         View(
+            "alerts",
+            "What were people told of, did it reach them, and who answered?",
+            {
+                "id": "number of the event that raised it, and which of its alerts it is",
+                "key": "what it is about; the same one is counted while it is open",
+                "severity": "info, warning, critical",
+                "state": "QUEUED (for the digest), RAISED, ESCALATED, ACKNOWLEDGED, CLOSED",
+                "since": "market time at which it was raised, UTC",
+                "last": "market time at which it happened last, UTC",
+                "count": "how many times it happened",
+                "text": "what people were told",
+                "runbook": "what to do: a heading of docs/alerts.md",
+                "deliveries": "each channel with the state of its messages, and how many",
+                "reason": "why of its last move: who acknowledged it, for example",
+                "seq": _SEQ,
+            },
+        ),
+        View(
+            "alert_delays",
+            "How long did each message take to reach people?",
+            {
+                "id": "id of its row in deliveries",
+                "at": "market time of the event, UTC",
+                "alert": "id of its alert, or digest",
+                "severity": "info, warning, critical",
+                "channel": "which channel: mailto-1, discord-2, …",
+                "state": "PENDING, SENT, RETRY, DEAD",
+                "delay_ms": "event journaled → arrival journaled, real ms; empty unless SENT",
+                "reason": "how many attempts it took, or why it failed",
+                "seq": _SEQ,
+            },
+        ),
+        View(
             "machines",
             "Where does every machine stand, since when, and why?",
             {
@@ -268,6 +301,12 @@ ANSWERS: tuple[Answer, ...] = (
         "SELECT symbol, control, reason, count(*) AS times FROM why_no_trade"
         " WHERE at >= datetime((SELECT max(at) FROM history), '-1 day')"
         " GROUP BY symbol, control, reason ORDER BY times DESC",
+    ),
+    Answer(
+        "How quickly did messages reach people, channel by channel, and how many did not?",
+        "SELECT channel, count(*) AS messages, sum(state = 'SENT') AS sent,"
+        " sum(state = 'DEAD') AS dead, avg(delay_ms) AS mean_ms, max(delay_ms) AS longest_ms"
+        " FROM alert_delays GROUP BY channel",
     ),
     Answer(
         "Which orders were ever in doubt?",

@@ -152,7 +152,14 @@ def build_reactor(booted: Booted, settings: Settings, probe: Probe = no_probe) -
 
 
 def first_events(
-    booted: Booted, paths: Paths, settings: Settings, config_hash: str, at: int
+    booted: Booted,
+    paths: Paths,
+    settings: Settings,
+    config_hash: str,
+    at: int,
+    *,
+    channels: tuple[str, ...] = (),
+    second: tuple[str, ...] = (),
 ) -> list[Event]:
     """Return what the reactor hears first: panic's deeds, the start, the recovery, and HALT."""
     events: list[Event] = []
@@ -167,6 +174,8 @@ def first_events(
             build=build_id(),
             config_hash=config_hash,
             settings=settings,
+            channels=channels,
+            second=second,
         )
     )
     events.append(Recovered(at=at, snapshot_seq=booted.snapshot_seq, tail=booted.tail))

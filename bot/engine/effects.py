@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 
 from msgspec.structs import replace
 
 from bot.core import effects
+from bot.core.alerts import SCREEN
 from bot.core.events import (
     Absent,
     Backfilled,
@@ -33,9 +34,8 @@ from bot.errors import BotError
 
 CONCURRENT_MAX = 32
 PROOF_MARGIN_SECONDS = 1.5
-URGENT = (effects.Cancel, effects.Protect, effects.Notify)
+URGENT = (effects.Cancel, effects.Protect)
 """They have slots of their own, as exits do: nothing that is slow keeps them waiting."""
-SEVERITIES = ("info", "warning", "critical")
 
 
 class Runner:
@@ -47,7 +47,6 @@ class Runner:
         gate: Gate,
         notifier: Notifier,
         *,
-        severity_min: str,
         post: Callable[[Event], None],
         reference: Callable[[], str],
         say: Callable[[str], None],
@@ -59,7 +58,6 @@ class Runner:
         self.post, self.reference, self.probe = post, reference, probe
         self.say = say
         self.leave, self.broken = leave, broken
-        self.severity_min = severity_min
         self._references: dict[str, str] = {}
         self._closed = False
         self.in_flight: set[asyncio.Task[None]] = set()
@@ -102,7 +100,7 @@ class Runner:
             self.broken(error)
 
     async def _run(self, dispatch: Dispatch) -> None:
-        async with self._urgent_slots if _is_urgent(dispatch.effect) else self._slots:
+        async with self._slot(dispatch.effect):
             self.probe(Point.SENDING)
             try:
                 outcome = await self._kinds[type(dispatch.effect)](dispatch)
@@ -113,6 +111,12 @@ class Runner:
             for event in outcome:
                 self.post(event)
             self.probe(Point.OUTCOME)
+
+    def _slot(self, effect: effects.Effect) -> AbstractAsyncContextManager[None]:
+        """Return what an effect waits for; a message to people only for its own channel."""
+        if isinstance(effect, effects.Notify):
+            return nullcontext()
+        return self._urgent_slots if _is_urgent(effect) else self._slots
 
     def _now(self) -> int:
         return self.venue.clock.now()
@@ -213,14 +217,13 @@ class Runner:
 
     async def _notify(self, dispatch: Dispatch) -> list[Event]:
         effect: effects.Notify = dispatch.effect
-        if effect.severity != "info" and not dispatch.again:
-            self.say(f"{effect.severity}: {safe_text(effect.text, 500)}")
-        if SEVERITIES.index(effect.severity) >= SEVERITIES.index(self.severity_min):
-            # the same reference at every attempt: a channel that took it is not told twice
-            reference = self._references.setdefault(
-                dispatch.id, f"{dispatch.id} {self.reference()}"
-            )
-            await self.notifier.send(effect.severity, effect.text, reference, dispatch.again)
+        if effect.channel in ("", SCREEN):  # "": of a release before the channels had names
+            if effect.severity != "info" and not dispatch.again:
+                self.say(f"{effect.severity}: {safe_text(effect.text.partition(chr(10))[0], 500)}")
+            return self._delivered(dispatch)
+        # the same reference at every attempt: one that arrived late is not sent twice
+        reference = self._references.setdefault(dispatch.id, f"{dispatch.id} {self.reference()}")
+        await self.notifier.send(effect.channel, effect, reference, dispatch.again)
         self._references.pop(dispatch.id, None)
         return self._delivered(dispatch)
 

@@ -10,9 +10,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bot.core.decide import TABLES, decide
-from bot.core.effects import AnyEffect, Submit
+from bot.core.effects import AnyEffect, Notify, Submit
 from bot.core.machine import Instance
-from bot.core.world import Delivery, Order, World
+from bot.core.world import Alert, Delivery, Order, World
 from bot.errors import ReplayMismatch
 from bot.store import snapshots
 from bot.store.database import Connection, open_memory
@@ -100,6 +100,10 @@ def as_committed(connection: Connection, world: World) -> World:
             key: world.deliveries.get(key) or Delivery(effect) for key, effect in effects.items()
         },
         runs={key: run for key, run in world.runs.items() if key in machines.get("run", {})},
+        alerts={
+            key: world.alerts.get(key) or _alert(connection, key)
+            for key in machines.get("alert", {})
+        },
         seq=connection.execute("SELECT max(seq) FROM journal").fetchone()[0],
     )
 
@@ -107,6 +111,17 @@ def as_committed(connection: Connection, world: World) -> World:
 def _order(submit: Submit, at: int) -> Order:
     entry = not submit.reduce_only
     return Order(submit.order, submit.symbol, submit.side, submit.qty, entry, at, at)
+
+
+def _alert(connection: Connection, key: str) -> Alert:
+    """Return an alert as its row has it; it is looked at at once."""
+    names = ("key", "severity", "text", "runbook", "latch", "alert", "since", "count")
+    row = connection.execute(
+        "SELECT key, severity, text, runbook, latch, id, since, count FROM alert WHERE id = ?",
+        (key,),
+    ).fetchone()
+    found = dict(zip(names, row, strict=True))
+    return Alert(Notify(**{**found, "latch": bool(found["latch"])}))
 
 
 def _standing(connection: Connection) -> dict[str, dict[str, Instance]]:

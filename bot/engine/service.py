@@ -43,7 +43,7 @@ from bot.engine.screen import summary, voice
 from bot.engine.timings import Timings
 from bot.engine.venue import Venue, find_venue
 from bot.engine.watch import Watch
-from bot.errors import BotError, ChainBroken, Retryable, StoreBusy, StoreFatal
+from bot.errors import BotError, ChainBroken, ConfigError, Retryable, StoreBusy, StoreFatal
 from bot.store import chain
 from bot.store.database import open_reader
 from bot.store.writer import Written
@@ -113,11 +113,11 @@ class Service:
             build=build_id(),
         )
         self.screen = voice(loaded.config, paths.state)
+        self.notifier = Notifier.of(loaded.config.notify)
         self.runner = Runner(
             self.venue,
             Gate(self.venue, self.halt, self.latch, lambda: self.loop.world, self.timings),
-            Notifier(loaded.config.notify.urls),
-            severity_min=loaded.config.notify.severity_min,
+            self.notifier,
             post=self.post,
             reference=lambda: f"#{booted.writer.head_id} {chain.short(booted.writer.head)}",
             say=self.screen.say,
@@ -150,7 +150,13 @@ class Service:
         await self.venue.open()
         await self.watch.follow_clock()
         for event in boot.first_events(
-            self.booted, self.paths, self.loaded.config.settings, self.loaded.hash, self.clock.now()
+            self.booted,
+            self.paths,
+            self.loaded.config.settings,
+            self.loaded.hash,
+            self.clock.now(),
+            channels=self.notifier.first,
+            second=self.notifier.second,
         ):
             self.post(event)
         self._take_process()
@@ -159,15 +165,23 @@ class Service:
         if seconds is not None:
             self.asyncio_loop.call_later(seconds, self.stop, f"--for {seconds:g}s is over")
         tasks = [asyncio.create_task(sense) for sense in self._senses()]
+        loading = asyncio.create_task(self._load_channels())
         for task in tasks:
             task.add_done_callback(self._sense_ended)
         try:
             code = await self.exit_code
         finally:
-            for task in tasks:
+            for task in (*tasks, loading):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, loading, return_exceptions=True)
         return await self._shut(code)
+
+    async def _load_channels(self) -> None:
+        """Load the channels to people before they are needed; a wrong one stops no trading."""
+        try:
+            await self.notifier.open()
+        except ConfigError as error:
+            self.screen.say(str(error))
 
     def _take_process(self) -> None:
         """Set what belongs to the whole process: its garbage collector and its signals."""

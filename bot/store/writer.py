@@ -308,6 +308,27 @@ def _objective(writer: Writer, seq: int, at: int, fact: facts.ObjectiveMarked) -
     )
 
 
+def _alert(writer: Writer, seq: int, at: int, fact: facts.AlertNoted) -> None:
+    said = fact.notify
+    writer._execute(
+        "INSERT INTO alert(id, seq, key, severity, since, last, count, latch, runbook, text)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET last = excluded.last,"
+        " since = excluded.since, count = excluded.count, text = excluded.text",
+        (
+            said.alert,
+            seq,
+            said.key,
+            said.severity,
+            said.since,
+            at,
+            said.count,
+            int(said.latch),
+            said.runbook,
+            said.text,
+        ),
+    )
+
+
 _FACTS: dict[type, Callable[[Writer, int, int, Any], None]] = {
     facts.FillBooked: _fill,
     facts.CheckMarked: _check,
@@ -319,4 +340,5 @@ _FACTS: dict[type, Callable[[Writer, int, int, Any], None]] = {
     facts.OrderRefused: _refusal,
     facts.CashMoved: _move,
     facts.AccountCompared: _compared,
+    facts.AlertNoted: _alert,
 }

@@ -11,7 +11,7 @@ from bot.store.database import only_library
 
 only_library()
 
-from tests.bench import boot, edge, group, latency, memory, transition  # noqa: E402
+from tests.bench import alerts, boot, edge, group, latency, memory, transition  # noqa: E402
 from tests.bench.figures import Figure, say  # noqa: E402
 
 MEASURES: dict[str, Callable[[], list[Figure]]] = {
@@ -19,6 +19,7 @@ MEASURES: dict[str, Callable[[], list[Figure]]] = {
     "group": group.measure,
     "latency": latency.measure,
     "edge": edge.measure,
+    "alerts": alerts.measure,
     "boot": boot.measure,
     "memory": memory.measure,
 }

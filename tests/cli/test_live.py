@@ -122,6 +122,24 @@ def test_panic_makes_the_account_safe_beside_the_bot(live):
     assert live("status", "--json").data["halt"]["set"]
 
 
+def test_an_alert_is_listed_and_acknowledged_by_its_key(live):
+    """What panic left behind tripped the switch, and the bot called people."""
+    key = "kill account TRIPPED"
+    with live.start("tail", "-n", "9", "-f", "--machine", "alert", "--json",
+                    stdout=subprocess.PIPE) as follower:  # fmt: skip
+        next(line for line in follower.stdout if key in json.loads(line)["reason"])
+        follower.kill()
+    acked = live("alerts", "ack", key, "--reason", "on it", "--json")
+    assert acked.code == 0, acked.err
+    assert acked.data["state"] == "DONE"
+    found = {alert["key"]: alert for alert in live("alerts", "list", "--json").data["alerts"]}
+    assert (found[key]["state"], found[key]["severity"]) == ("ACKNOWLEDGED", "critical")
+    assert found[key]["reason"].endswith(": on it")
+    twice = live("alerts", "ack", found[key]["id"])
+    assert (twice.code, "is ACKNOWLEDGED already" in twice.out) == (3, True)
+    assert key in live("alerts", "list").out
+
+
 def test_stop_is_seen_to_its_end(live):
     ran = live("do", "stop", "--reason", "night", "--json")
     assert (ran.code, ran.data["state"]) == (0, "DONE"), ran.err

@@ -31,7 +31,7 @@ class Desk:
         (folder / "state.db").write_bytes(b"")
         self.heartbeat = folder / "state.db.heartbeat"
         self.limits = Deadman(warn_real_seconds=30, cancel_real_seconds=100_000)
-        self.urls = ()
+        self.urls, self.patience = (), 10.0
 
     def man(self) -> DeadMan:
         names = ("state.db", "state.db.heartbeat", "HALT", "panic.jsonl", "memory/deadman.json")
@@ -40,7 +40,7 @@ class Desk:
             Watched(*(self.folder / name for name in names)),
             self.limits,
             lambda: Bybit(NOWHERE, NOWHERE, "itskey", "itssecret", clock=MarketClock()),
-            Notifier(self.urls),
+            Notifier(self.urls, timeout_seconds=self.patience),
             severity_min="info",
             wanted=Venue(),
         )
@@ -138,15 +138,18 @@ def test_people_who_cannot_be_told_stop_nothing_and_are_told_later(desk, channel
     assert "silent for 40" in message["message"]
 
 
-def test_a_channel_that_never_answers_does_not_stop_the_rest(desk, monkeypatch):
+def test_a_channel_that_never_answers_does_not_stop_the_rest(desk):
     import socket
 
-    monkeypatch.setattr("bot.deadman.NOTIFY_SECONDS", 0.2)
+    desk.patience = 0.2
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        desk.urls = (f"json://127.0.0.1:{deaf.getsockname()[1]}?rto=1",)
+        desk.urls = (f"json://127.0.0.1:{deaf.getsockname()[1]}",)
         desk.beat(ago_seconds=40)
         found = desk.look()
-    assert (found.stage, "People were not told: no answer" in found.sentence) == ("WARN", True)
+    assert (found.stage, "People were not told: json-1: no answer" in found.sentence) == (
+        "WARN",
+        True,
+    )
 
 
 def test_one_dead_man_watches_a_folder(tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from bot.core.effects import Backfill, Leverage, Notify, Reconcile, Submit
 from bot.core.events import (
     Accepted,
@@ -67,7 +69,8 @@ class Story:
     def start(self):
         """Come up as boot does: known to the file, connected, reconciled, with candles."""
         self.connection.execute("INSERT INTO meta VALUES('instance','abc123'),('epoch','1')")
-        for event in opening_events(at=self.at):
+        begun, *rest = opening_events(at=self.at)
+        for event in (replace(begun, channels=("mailto-1",)), *rest):
             self.say(event)
 
     def minute(self, up=None, mark=100.0):

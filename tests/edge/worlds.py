@@ -161,7 +161,6 @@ async def carried_out(effect: Effect, venue: Any, *, key: str = "1-0", **gate: A
         venue,
         SimpleNamespace(send=None, **gate),
         None,
-        severity_min="info",
         post=posted.append,
         reference=str,
         say=print,

@@ -10,7 +10,7 @@ from bot.core.health import Probed
 from bot.core.machine import Instance, Table
 from bot.core.runs import VERBS
 from bot.core.values import OrderStatus, Side, VenuePosition
-from bot.core.world import Delivery, Order, Override, Position, Run, World
+from bot.core.world import Alert, Delivery, Order, Override, Position, Run, World
 from tests.given import (
     BTC,
     ETH,
@@ -34,11 +34,13 @@ from tests.given import (
 
 ORDER, RUN, EFFECT, NAME = "abc123-1-7-0", "run-1", "7-1", "risk.base_size"
 CHECK = f"candles {BTC}"
+ALERT = "a7-0"
 VENUE_ID = "v9"
 KEYS = {
     "order": ORDER,
     "run": RUN,
     "delivery": EFFECT,
+    "alert": ALERT,
     "parameter": NAME,
     "feed": BTC,
     "position": BTC,
@@ -50,6 +52,7 @@ KINDS: tuple[type, ...] = (
     events.Reviewed,
     events.Intended,
     events.Emitted,
+    events.Alerted,
     events.Compared,
     events.Limited,
     events.DoubtAged,
@@ -94,6 +97,22 @@ def worlds() -> list[World]:
         but(flat, deliveries={EFFECT: protect}, runs={RUN: but(run, verb="release")}),
         but(flat, foreign={}, guard_before="NORMAL"),
         but(flat, guard_before="REDUCED"),
+        *_alerting(busy),
+    ]
+
+
+def _alerting(busy: World) -> list[World]:
+    """Return worlds in which an alert may wait, is due, is one too many, and is lifted."""
+    quiet = tuned(alerts__quiet_from_hour=0.0, alerts__quiet_until_hour=24.0)
+    few = tuned(alerts__open_max=0)
+    critical = but(busy.alerts[ALERT].notify, severity="critical", key="kill account TRIPPED")
+    unheard = Alert(but(critical, since=busy.at - 3_600_000))
+    return [
+        but(busy, settings=quiet),
+        but(busy, settings=few),
+        but(busy, digest_at=1),
+        but(busy, alerts={ALERT: Alert(critical)}),
+        but(busy, alerts={ALERT: unheard}),
     ]
 
 
@@ -120,6 +139,7 @@ def with_everything(base: World) -> World:
         positions={BTC: position},
         deliveries={EFFECT: Delivery(submit)},
         runs={RUN: run},
+        alerts={ALERT: Alert(Notify(severity="warning", text="x", key="k", since=base.at))},
         foreign={VENUE_ID: a_row("manual", OrderStatus.OPEN, venue_id=VENUE_ID)},
         troubles=9,
         parameters={NAME: Override(0.01, base.at + 60_000, "ana")},
@@ -230,9 +250,15 @@ def _of_people_and_disk(world: World) -> list[Any]:
         events.Panicked(at=at, lines=('{"who":"boot","detail":"protect-only: r"}',)),
         events.Panicked(at=at, lines=("cancelled",)),
         *(but(command, verb=verb, args=parameter) for verb in VERBS),
+        but(command, verb="ack", args={"alert": ALERT}),
+        but(command, verb="rearm"),
         but(command, reason=""),
         but(command, expires_at=1),
         events.Emitted(at=at, effect=EFFECT),
+        *(
+            events.Alerted(at=at, notify=Notify(severity="warning", text="x", key="k", latch=latch))
+            for latch in (False, True)
+        ),
         review,
         but(review, win_rate=0.35),
         but(review, win_rate=0.1),

@@ -1,0 +1,89 @@
+"""Figures ``alerts``: an alert's event → its arrival, with one channel down; and what that costs the loop.
+
+Real mail over SMTP on loopback beside a webhook that takes requests and never answers. The delays
+are those of the view ``alert_delays``; the loop's lag is compared with the same events unsent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import warnings
+from pathlib import Path
+
+from bot.core.events import VenueTroubled
+from bot.core.settings import Settings, with_value
+from bot.edge.notify import Notifier
+from tests.bench.figures import Figure, middle, percentile, say, spread
+from tests.bench.rig import folder
+from tests.outbox import Outbox
+from tests.people import Mailbox, Webhook
+
+ALERTS, EACH_SECONDS, PROBE_SECONDS, ROUNDS = 40, 0.2, 0.005, 3
+LAST_SECONDS = 60.0
+GOAL_MS, LAG_GOAL = 5_000.0, 2.0
+SENT = "SELECT count(*) FROM alert_delays WHERE channel LIKE 'mailto%' AND state = 'SENT'"
+
+
+def measure() -> list[Figure]:
+    """Return the delays of a healthy channel beside a dead one, and the ratio of the loop's lag."""
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    mailbox, hook = Mailbox(), Webhook("hang")
+    try:
+        return asyncio.run(_measure(mailbox, hook))
+    finally:
+        mailbox.close()
+        hook.close()
+
+
+async def _measure(mailbox: Mailbox, hook: Webhook) -> list[Figure]:
+    delays: list[float] = []
+    ratios, lags = [], []
+    for n in range(ROUNDS):
+        say(f"alerts: round {n + 1} of {ROUNDS}")
+        with folder() as where:
+            alone, _ = await _round(where / "alone", Notifier(()))
+            both = Notifier((hook.url, mailbox.url))
+            beside, found = await _round(where / "beside", both)
+        delays += found
+        ratios.append(percentile(beside, 0.99) / percentile(alone, 0.99))
+        lags += beside
+    how = f"event → SENT by mail while a webhook hangs; {len(delays)} alerts, {1 / EACH_SECONDS:g} a second"
+    note = [spread(delays, by=1), f"lag of the loop meanwhile: {spread(lags)}"]
+    lag = (
+        "p99 lag of the loop while they leave ÷ the same events without channels, median of rounds"
+    )
+    return [
+        Figure("alerts.p99", percentile(delays, 0.99), "ms", GOAL_MS, how, note=note),
+        Figure("alerts.lag", middle(ratios), "×", LAG_GOAL, lag),
+    ]
+
+
+async def _round(path: Path, notifier: Notifier) -> tuple[list[float], list[float]]:
+    """Return the lags of the loop (ns), and the delays of what arrived (ms)."""
+    box = Outbox(path, notifier, with_value(Settings(), "alerts.storm_max", 1000))
+    await notifier.open()
+    box.open()
+    lags: list[float] = []
+    probe = asyncio.create_task(_probe(lags))
+    for n in range(ALERTS):
+        box.say(VenueTroubled(at=box.world.at, kind="unseen code", reason=f"code {n}"))
+        box.tick(EACH_SECONDS)
+        await asyncio.sleep(EACH_SECONDS)
+    probe.cancel()
+    deadline = time.monotonic() + LAST_SECONDS
+    while notifier.first and box.row(SENT) != (ALERTS,) and time.monotonic() < deadline:
+        box.tick(EACH_SECONDS)
+        await asyncio.sleep(EACH_SECONDS)
+    box.runner.close()
+    await asyncio.gather(*box.runner.in_flight, return_exceptions=True)
+    found = "SELECT delay_ms FROM alert_delays WHERE channel LIKE 'mailto%'"
+    return lags, [LAST_SECONDS * 1e3 if ms is None else float(ms) for (ms,) in box.rows(found)]
+
+
+async def _probe(lags: list[float]) -> None:
+    """Note how much later than asked for the loop comes back, ns."""
+    while True:
+        begun = time.monotonic_ns()
+        await asyncio.sleep(PROBE_SECONDS)
+        lags.append(time.monotonic_ns() - begun - PROBE_SECONDS * 1e9)
