@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from bot.core.events import Commanded
 
-SYMBOL = frozenset({"symbol"})
+SYMBOL, MODEL = frozenset({"symbol"}), frozenset({"model"})
 ARGUMENTS: dict[str, frozenset[str]] = {
     "reduce": frozenset(),
     "stop": frozenset(),
     "set-parameter": frozenset({"name", "value", "seconds"}),
+    "promote": MODEL,
+    "rollback": frozenset(),
+    "quarantine": MODEL,
+    "retire": MODEL,
+    "requalify": MODEL,
 }
 """The arguments of each command; one that is not listed takes a symbol."""
 

@@ -24,6 +24,8 @@ from bot.core import (
     feeds,
     foreign,
     holds,
+    model_events,
+    models,
     orders,
     parameters,
     positions,
@@ -32,6 +34,7 @@ from bot.core import (
     reconciliation,
     runs,
     shadow,
+    trainings,
     working,
 )
 from bot.core.asking import LOOK_BACK_MS, account_question, ask_account
@@ -41,7 +44,7 @@ from bot.core.holds import HOLD
 from bot.core.killswitch import KILL
 from bot.core.machine import Step, Table
 from bot.core.storage import STORAGE
-from bot.core.turn import Dispatch, Question, Turn
+from bot.core.turn import Dispatch, Question, ScoreQuestion, Turn
 from bot.core.world import ACCOUNT, World
 
 
@@ -53,7 +56,7 @@ class Decision(Struct, frozen=True):
     emitted: tuple[Dispatch, ...]
     dispatches: tuple[Dispatch, ...]
     facts: tuple[Fact, ...]
-    questions: tuple[Question, ...]
+    questions: tuple[Question | ScoreQuestion, ...]
 
 
 TABLES: tuple[Table, ...] = (
@@ -71,6 +74,8 @@ TABLES: tuple[Table, ...] = (
     deliveries.DELIVERY,
     parameters.PARAMETER,
     STORAGE,
+    models.MODEL,
+    trainings.TRAINING,
 )
 """Every machine there is."""
 
@@ -220,7 +225,7 @@ Handler = Callable[[Turn, Any], Any]
 
 # fmt: off
 ON: dict[type, tuple[Handler, ...]] = {
-    events.Started:          (started,),
+    events.Started:          (started, models.started),
     events.Recovered:        (orders.recover, deliveries.redeliver, process.advance),
     events.VenueConnected:   (feeds.connect, positions.connect, process.advance),
     events.Listed:           (feeds.listed,),
@@ -235,14 +240,14 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Ticked:           (parameters.expire, feeds.tick, orders.tick, deliveries.due_again,
                               doubt.tick, positions.tick, protection.tick, shadow.follow, account.review,
                               kill_ticks, closing.flatten, working.tick, breaker.tick, reconciliation.due,
-                              process.advance, runs.tick),
+                              process.advance, runs.tick, trainings.tick),
     events.ClockJumped:      (clock_jumped,),
     events.CandleClosed:     (shadow.candle, feeds.candle),
     events.Backfilled:       (feeds.backfilled,),
     events.FramesRefused:    (feeds.refused,),
     events.StreamUp:         (stream_up,),
     events.StreamLost:       (stream_lost,),
-    events.Measured:         (feeds.measured, entries.on_measured),
+    events.Measured:         (feeds.measured, entries.on_measured, models.ask),
     events.Accepted:         (order_news,),
     events.NotSent:          (order_news,),
     events.Rejected:         (order_news,),
@@ -256,6 +261,12 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.StorageChecked:   (storage_checked,),
     events.Halted:           (halted,),
     events.Commanded:        (runs.command,),
+    model_events.TrainingQueued:  (trainings.reported,),
+    model_events.TrainingStarted: (trainings.reported,),
+    model_events.TrainingEnded:   (trainings.reported,),
+    model_events.ModelVerified:   (models.verified,),
+    model_events.ModelRefused:    (models.refuse,),
+    model_events.ModelsScored:    (models.scored,),
 }
 # fmt: on
 

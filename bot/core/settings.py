@@ -215,6 +215,31 @@ class Storage(Struct, frozen=True):
     ] = 7
 
 
+class Models(Struct, frozen=True):
+    """Models: what they may cost, and when they are no longer believed."""
+
+    skill_min: Annotated[
+        float, _number("Brier skill on held-out candles that a promotion asks for.", -1, 1)
+    ] = 0.0
+    shadows_max: Annotated[int, _number("Models that score in shadow at once.", 1, 10)] = 2
+    archive_max: Annotated[
+        int, _number("Models kept in the archive beside the champion before.", 1, 100)
+    ] = 5
+    window: Annotated[int, _number("Scores of a model that are judged together.", 5, 500)] = 50
+    faults_max: Annotated[
+        int, _number("Dropped votes among them before a model is quarantined.", 1, 500)
+    ] = 5
+    scores_max: Annotated[int, _number("Scores kept as rows; older ones go.", 100, 10_000_000)] = (
+        100_000
+    )
+    verify_real_seconds: Annotated[
+        float, _number("A verification that takes longer has failed.", 1, 25)
+    ] = 10.0
+    silent_real_seconds: Annotated[
+        float, _number("A trainer silent for this long has failed.", 10, 86_400)
+    ] = 1_800.0
+
+
 class Settings(Struct, frozen=True):
     """The whole of what tunes decisions. Immutable; a change makes a new one."""
 
@@ -230,6 +255,7 @@ class Settings(Struct, frozen=True):
     delivery: Delivery = Delivery()
     shutdown: Shutdown = Shutdown()
     storage: Storage = Storage()
+    models: Models = Models()
 
 
 PROFILES: dict[str, dict[str, float]] = {
@@ -334,6 +360,7 @@ def cross_rules(settings: Settings) -> Iterator[str]:
         ("risk.base_size", "≤", "risk.size_max"),
         ("guard.trades_min", "≤", "guard.window"),
         ("guard.doubt_reduced_real_seconds", "<", "guard.doubt_paused_real_seconds"),
+        ("models.faults_max", "≤", "models.window"),
         ("controls.messages_second_max", "≤", "controls.messages_minute_max"),
     )
     for small, relation, large in rules:

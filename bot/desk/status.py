@@ -15,7 +15,7 @@ from bot.core.machine import Instance, Level
 from bot.core.permission import lowered
 from bot.core.values import ZERO, Side
 from bot.core.world import ACCOUNT, Order, World
-from bot.desk import files, panics, views
+from bot.desk import files, models, panics, views
 from bot.desk.clock import wall_ms
 from bot.desk.files import HaltMark
 from bot.desk.text import age
@@ -74,6 +74,7 @@ class Status(Struct, frozen=True):
     halt: HaltMark
     panics: tuple[panics.Deed, ...]
     storage: Storage
+    models: tuple[models.InUse, ...]
     last: tuple[views.Move, ...]
     head_id: int
     head: str
@@ -179,6 +180,7 @@ def _document(connection: Connection, state: Path) -> Status:
         halt=halt,
         panics=panics.deeds(state) if halt.set or _killed(world) else (),
         storage=_storage(state, world),
+        models=tuple(models.in_use(connection)),
         last=tuple(views.last_moves(connection, LAST_MOVES, without="delivery")),
         head_id=head_id,
         head=chain.short(head),

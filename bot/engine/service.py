@@ -22,7 +22,7 @@ from bot.core.events import (
     Event,
     StopAsked,
 )
-from bot.edge import embedded
+from bot.edge import artefacts, embedded
 from bot.edge.clock import MarketClock
 from bot.edge.commands import Caller, Commands, Request
 from bot.edge.files import Halt, Heartbeat
@@ -37,12 +37,13 @@ from bot.engine.gate import Gate
 from bot.engine.inbox import Inbox
 from bot.engine.latch import Latch
 from bot.engine.loop import Hooks, Loop
+from bot.engine.models import Models, heard
 from bot.engine.protect import protect_only
 from bot.engine.reactor import Committed, Probe, no_probe
 from bot.engine.screen import Screen, summary
 from bot.engine.venue import Venue, find_venue
 from bot.engine.watch import Watch
-from bot.errors import BotError, ChainBroken, Retryable, StoreBusy, StoreFatal
+from bot.errors import BotError, ChainBroken, Refused, Retryable, StoreBusy, StoreFatal
 from bot.store import chain
 from bot.store.database import open_reader
 from bot.store.writer import Written
@@ -98,7 +99,13 @@ class Service:
         )
         self.inbox = Inbox(loaded.config.store.queue_max)
         self.latch, self.halt, self.marks = Latch(), Halt(paths.halt), Marks()
-        self.reactor = boot.build_reactor(booted, settings, probe=probe)
+        self.models = Models(
+            artefacts.folder_of(paths.state),
+            settings.strategy,
+            world=lambda: self.loop.world,
+            now=self.clock.now,
+        )
+        self.reactor = boot.build_reactor(booted, settings, probe, self.models.scorer)
         self.heartbeat = Heartbeat(paths.heartbeat)
         self.loop = Loop(
             self.reactor,
@@ -120,6 +127,7 @@ class Service:
             leave=self._leave,
             broken=self._fatal,
             probe=probe,
+            carriers=self.models.carriers(),
         )
         self.watch = Watch(
             self.venue,
@@ -285,6 +293,8 @@ class Service:
 
     def _command(self, request: Request, caller: Caller) -> str | None:
         """Post an operator's command; the answer is what its run becomes."""
+        if request.op == "report":
+            return self._report(request, caller)
         if not request.id or len(request.id) > 64:
             return f"id: expected 1 to 64 characters, found {len(request.id)}"
         if request.id in self.loop.world.commands:
@@ -303,6 +313,15 @@ class Service:
                 expires_at=expires_at,
             )
         )
+        return None
+
+    def _report(self, request: Request, caller: Caller) -> str | None:
+        """Post what a trainer tells; the answer is what its training becomes."""
+        try:
+            event = heard(request.event, self.loop.world, self.clock.now(), caller.name)
+        except Refused as error:
+            return str(error)
+        self.post(event)
         return None
 
     def _past(self, after: int) -> list[dict[str, Any]]:
