@@ -14,7 +14,7 @@ import msgspec
 from bot.edge.artefacts import TEST_MEMORY_MB
 from bot.errors import Refused
 from bot.learn.manifest import Manifest
-from bot.learn.scorer import tested
+from bot.learn.scorer import examined
 
 CPU_SECONDS = 30
 
@@ -33,7 +33,7 @@ def main() -> None:
     manifest = msgspec.json.decode(told[4 : 4 + length], type=Manifest)
     why = ""
     try:
-        tested(manifest, told[4 + length :])
+        examined(manifest, told[4 + length :])
     except Refused as error:
         why = str(error)
     sys.stdout.buffer.write(msgspec.json.encode(why))

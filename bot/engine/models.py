@@ -21,7 +21,7 @@ from bot.core.world import World
 from bot.edge import artefacts
 from bot.engine.effects import Carrier
 from bot.errors import Refused
-from bot.learn.scorer import Loaded, Scorer, tested
+from bot.learn.scorer import Loaded, Scorer, examined
 
 _report = msgspec.json.Decoder(Report).decode
 
@@ -50,7 +50,7 @@ class Models:
         done = Delivered(at=self.now(), effect=dispatch.id)
         try:
             manifest, body, graph = await artefacts.verify(self.folder, model, self.strategy, limit)
-            loaded = Loaded(manifest, await asyncio.to_thread(tested, manifest, graph))
+            loaded = Loaded(manifest, await asyncio.to_thread(examined, manifest, graph))
         except Refused as error:
             why = safe_text(str(error), 500)
             return [ModelRefused(at=self.now(), model=model, reason=why), done]

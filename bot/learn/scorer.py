@@ -53,7 +53,7 @@ class Loaded(Struct, frozen=True):
     graph: Graph
 
 
-def tested(manifest: Manifest, body: bytes) -> Graph:
+def examined(manifest: Manifest, body: bytes) -> Graph:
     """Return the graph if it passes the model's own test. Raises Refused."""
     graph = Graph(body)
     for golden in manifest.golden:

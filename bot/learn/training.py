@@ -25,7 +25,7 @@ from bot.errors import Broken, Refused
 from bot.learn.features import DTYPE, FEATURES, feature_hash, side, vector
 from bot.learn.indicators import Oracle
 from bot.learn.manifest import FORMAT, Golden, Manifest, Metrics
-from bot.learn.scorer import INPUT, OUTPUT, Graph, tested
+from bot.learn.scorer import INPUT, OUTPUT, Graph, examined
 
 NAMES = tuple(FEATURES)
 GOLDEN = 8
@@ -157,7 +157,7 @@ def make(rows: Examples, plan: Plan, strategy: Strategy, symbols: Sequence[str])
         build="",
         libraries={},
     )
-    tested(manifest, body)
+    examined(manifest, body)
     return Made(body, manifest)
 
 

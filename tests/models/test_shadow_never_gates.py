@@ -48,7 +48,7 @@ def theirs(decision: Decision) -> tuple[Any, ...]:
 
 
 @given(ACTS, SCORES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_same_events_give_the_same_orders_with_and_without_models(acts: list[Act], said):
     without = the_beginning()
     beside = with_models(without)
@@ -56,6 +56,7 @@ def test_the_same_events_give_the_same_orders_with_and_without_models(acts: list
     for moment in live(acts, without):
         event = moment.event
         if isinstance(event, Commanded) and event.verb in MODEL_VERBS:
+            beside = with_models(moment.after)  # people do move models; that is not the question
             continue
         decision = decide(replace(beside, seq=moment.before.seq), event, moment.seq)
         assert theirs(decision) == theirs(moment.decision)
@@ -70,4 +71,4 @@ def test_the_same_events_give_the_same_orders_with_and_without_models(acts: list
                 )
                 beside = decide(beside, answer, 10**9 + moment.seq).world
         if any(instance.state == "QUARANTINED" for instance in beside.machines["model"].values()):
-            beside = with_models(replace(moment.decision.world, seq=moment.seq))
+            beside = with_models(moment.after)
