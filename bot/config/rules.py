@@ -58,6 +58,7 @@ def broken(config: Config, origins: Mapping[str, str], account: str = "venue") -
     yield from _exchange_rules(config)
     yield from _venue_rules(config, origins, account)
     yield from _deadman_rules(config)
+    yield from _training_rules(config)
 
 
 def _venue_rules(config: Config, origins: Mapping[str, str], account: str) -> Iterator[str]:
@@ -161,6 +162,18 @@ def _deadman_rules(config: Config) -> Iterator[str]:
     if flatten and not flatten >= cancel:
         expected = f"expected 0, or ≥ deadman.cancel_real_seconds ({cancel:g})"
         yield f"deadman.flatten_real_seconds: {expected}, found {flatten:g}"
+
+
+def _training_rules(config: Config) -> Iterator[str]:
+    most, found = (
+        config.settings.models.silent_real_seconds,
+        config.training.attempt_real_seconds,
+    )
+    if not found < most:  # or a trainer that still learns would be given up
+        yield (
+            "training.attempt_real_seconds: expected under models.silent_real_seconds"
+            f" ({most:g}), found {found:g}"
+        )
 
 
 def _store_rules(config: Config) -> Iterator[str]:

@@ -70,6 +70,13 @@ def standing(world: World, *states: str) -> list[str]:
     return [key for _, key in sorted(found)]
 
 
+def wanted(world: World) -> set[str]:
+    """Return the models that are asked, or may be as soon as what is known is written down."""
+    found = {*standing(world, CANDIDATE, *ASKED)}
+    found |= {key for key, model in world.models.items() if model.requalify}
+    return found | ({world.heir.model} if world.heir else set())
+
+
 def champion(world: World) -> str:
     """Return the champion's id, "" if there is none."""
     return next(iter(standing(world, CHAMPION)), "")

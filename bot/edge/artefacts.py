@@ -24,7 +24,6 @@ from bot.learn.manifest import Manifest, model_id, opened, why_not_used
 
 MANIFEST, GRAPH = "manifest.json", "model.onnx"
 MANIFEST_BYTES_MAX, GRAPH_BYTES_MAX = 1 << 20, 64 << 20
-TEST_MEMORY_MB = 2_048
 _ID = re.compile(r"[0-9a-f]{64}")
 _ROOT = Path(__file__).parents[2]
 

@@ -11,17 +11,16 @@ import sys
 
 import msgspec
 
-from bot.edge.artefacts import TEST_MEMORY_MB
 from bot.errors import Refused
 from bot.learn.manifest import Manifest
 from bot.learn.scorer import examined
 
-CPU_SECONDS = 30
+CPU_SECONDS, MEMORY_MB = 30, 2_048
 
 
 def main() -> None:
     """Test the model on stdin."""
-    memory = TEST_MEMORY_MB << 20
+    memory = MEMORY_MB << 20
     for limit, most in (
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_CPU, CPU_SECONDS),

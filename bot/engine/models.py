@@ -54,7 +54,7 @@ class Models:
         except Refused as error:
             why = safe_text(str(error), 500)
             return [ModelRefused(at=self.now(), model=model, reason=why), done]
-        self.scorer.load(model, loaded, core.standing(self.world(), *core.ASKED))
+        self.scorer.load(model, loaded, core.wanted(self.world()))
         verified = ModelVerified(
             at=self.now(),
             model=model,

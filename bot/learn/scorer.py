@@ -7,7 +7,6 @@ model: without one the bot does not pay for it.
 from __future__ import annotations
 
 from collections.abc import Collection
-from math import isfinite
 from typing import Any
 
 from msgspec import Struct
@@ -75,8 +74,6 @@ def _asked(graph: Graph, row: Any) -> float | str:
         score = float(graph.ask(row[None, :])[0])
     except Exception as error:  # noqa: BLE001 whatever it is, the vote is dropped and counted
         return f"it failed: {_first_line(error)}"
-    if not isfinite(score):
-        return f"it said {score}"
     return score if 0.0 <= score <= 1.0 else f"it said {score:g}, which is no probability"
 
 

@@ -220,7 +220,7 @@ def test_a_model_says_what_the_formula_says():
         (a_graph(), {"atr": 0.0}, "a feature is no finite number"),
         (a_graph(), {"adx": float("nan")}, "a feature is no finite number"),
         (a_node("Neg"), {}, "which is no probability"),
-        (a_graph(bias=float("nan")), {}, "it said nan"),
+        (a_graph(bias=float("nan")), {}, "it said nan, which is no probability"),
         (WIDER, {}, "it failed"),
     ],
 )

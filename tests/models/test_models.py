@@ -7,7 +7,7 @@ import pytest
 from bot.core import model_events as e
 from bot.core.effects import DiscardModel, Notify, VerifyModel
 from bot.core.facts import ModelRecorded, ScoreKept
-from bot.core.models import age_ms, champion, previous, standing
+from bot.core.models import age_ms, champion, previous, standing, wanted
 from bot.core.turn import ScoreQuestion
 from bot.core.world import World
 from tests.given import BTC, T, a_world, answered, but, commanded, go, measured, started, tuned
@@ -131,6 +131,13 @@ def test_a_rollback_takes_the_champion_away_at_once_and_the_one_before_follows()
     assert (told.world.state("model", B), champion(told.world)) == ("ROLLED_BACK", "")
     assert told.effects(VerifyModel) == [VerifyModel(model=A)]
     assert champion(verified(told.world, A).world) == A
+
+
+def test_an_heir_is_wanted_before_it_is_champion_so_that_nobody_unloads_it():
+    world = answered(crowned(crowned(shadowing(A, B, C), A), B))
+    assert wanted(world) == {B, C}
+    assert wanted(go(world, commanded(world, "rollback")).world) == {A, C}
+    assert wanted(trained(world, "d" * 64).world) == {B, C, "d" * 64}
 
 
 def test_a_rollback_whose_heir_is_damaged_leaves_no_champion():

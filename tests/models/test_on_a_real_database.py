@@ -89,6 +89,14 @@ def test_a_score_is_a_row_written_with_the_candle_and_old_ones_go(reactor):
     assert answer == cause + 1
 
 
+def test_asking_a_model_leaves_the_indicators_where_they_are(reactor):
+    before = dict(reactor.oracle.indicators.symbols)
+    assert before[BTC] is not None
+    reactor.turn([measured(reactor.world)])
+    assert rows(reactor, "SELECT count(*) FROM model_score") == [(2,)]
+    assert reactor.oracle.indicators.symbols == before
+
+
 def test_history_with_scores_is_decided_again_without_a_model(reactor):
     promote(reactor, A)
     snapshots.save(reactor.writer, reactor.world, 1, "b")

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from bot.core import model_verbs
 from bot.core.decide import Decision, decide
@@ -47,6 +47,16 @@ def theirs(decision: Decision) -> tuple[Any, ...]:
     )
 
 
+MODELS_OWN = ("machines", "models", "heir", "deliveries")
+
+
+def remembered(world: World) -> dict[str, Any]:
+    """Return all that a world remembers beside models and what is told of them."""
+    found = {k: v for k, v in asdict(world).items() if k not in MODELS_OWN}
+    others = {k: v for k, v in world.machines.items() if k not in ("model", "delivery")}
+    return {**found, "machines": others}
+
+
 @given(ACTS, SCORES)
 @settings(max_examples=40, deadline=None)
 def test_the_same_events_give_the_same_orders_with_and_without_models(acts: list[Act], said):
@@ -61,6 +71,7 @@ def test_the_same_events_give_the_same_orders_with_and_without_models(acts: list
         decision = decide(replace(beside, seq=moment.before.seq), event, moment.seq)
         assert theirs(decision) == theirs(moment.decision)
         beside = decision.world
+        assert remembered(beside) == remembered(moment.after)
         for question in decision.questions:
             if isinstance(question, ScoreQuestion):
                 value, asked = said[asked % len(said)], asked + 1
