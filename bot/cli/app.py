@@ -9,7 +9,17 @@ from typing import Any, NoReturn
 
 import click
 
-from bot.cli import alerting, commanding, configuring, deadman, keeping, proving, watching
+from bot.cli import (
+    alerting,
+    commanding,
+    configuring,
+    deadman,
+    keeping,
+    models,
+    proving,
+    training,
+    watching,
+)
 from bot.cli.output import CODES, Exit, put_json, say
 from bot.desk.query import BadQuery
 from bot.errors import BotError, ConfigError, NotRunning, OutcomeUnknown, Refused
@@ -66,6 +76,8 @@ for command in (
     keeping.migrate,
     keeping.backup,
     keeping.restore,
+    training.train,
+    models.models,
     commanding.panic,
     deadman.deadman,
 ):

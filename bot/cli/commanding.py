@@ -114,16 +114,33 @@ def do(
 ) -> int:
     """Have the bot do COMMAND and wait until it is seen to have worked.
 
-    Without a running bot only hold, reduce, and kill are carried out.
+    Without a running bot only what tightens and needs no venue is carried out: hold, reduce, kill,
+    rollback, quarantine, retire.
     """
     from bot.core.runs import VERBS
-    from bot.desk.client import Ask
 
     if command not in VERBS:
         raise click.UsageError(f"expected one of {', '.join(VERBS)}; found {command!r}")
     args = _arguments(arguments, symbol, expires)
-    ask = Ask(command, args, safe_text(reason, 500), max(1, round(ttl)))
-    patience = timeout or VERBS[command].within_seconds + PATIENCE_SECONDS
+    return carried_out(state, command, args, reason, ttl=ttl, timeout=timeout, as_json=as_json)
+
+
+def carried_out(
+    state: Path,
+    verb: str,
+    args: dict[str, str],
+    reason: str,
+    *,
+    ttl: float = 30,
+    timeout: float | None = None,
+    as_json: bool,
+) -> int:
+    """Give a command, print each state that it comes to, and return the exit code of the last."""
+    from bot.core.runs import VERBS
+    from bot.desk.client import Ask
+
+    ask = Ask(verb, args, safe_text(reason, 500), max(1, round(ttl)))
+    patience = timeout or VERBS[verb].within_seconds + PATIENCE_SECONDS
     moves = []
     for moved in _carry_out(state, ask, patience):
         moves.append(moved)

@@ -76,6 +76,7 @@ def _show_status(found: Status) -> None:
     disk = found.storage
     put(f"storage   {disk.state}, {disk.database_mb} MB, {disk.free_mb} MB free")
     _show_health(found.health)
+    put(f"model     {_models(found)}")
     put(f"audit     head #{found.head_id} {found.head}")
     put_table(
         ("machine", "state", "since", "reason"),
@@ -112,6 +113,16 @@ def _show_status(found: Status) -> None:
         put(f"parameter {row.key} is SET: {row.reason}")
     for move in found.last:
         put(line_of(move))
+
+
+def _models(found: Status) -> str:
+    """Return which models are asked, and how old what they learnt is; none is an answer."""
+    told = [
+        f"{one.state} {one.model[:12]}"
+        + (f", learnt until {age(one.age_seconds)} ago" if one.age_seconds is not None else "")
+        for one in found.models
+    ]
+    return "; ".join(told) or "no model: `python -m bot train` makes one"
 
 
 def _show_equity(found: Status) -> None:

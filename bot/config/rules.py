@@ -59,6 +59,7 @@ def broken(config: Config, origins: Mapping[str, str], account: str = "venue") -
     yield from _venue_rules(config, origins, account)
     yield from _deadman_rules(config)
     yield from _metrics_rules(config)
+    yield from _training_rules(config)
 
 
 def _venue_rules(config: Config, origins: Mapping[str, str], account: str) -> Iterator[str]:
@@ -171,6 +172,18 @@ def _metrics_rules(config: Config) -> Iterator[str]:
         yield f"metrics.host: expected a loopback address, found {host or 'nothing'}"
     if textfile and not textfile.endswith(".prom"):
         yield f"metrics.textfile: expected a name that ends in .prom, found {textfile}"
+
+
+def _training_rules(config: Config) -> Iterator[str]:
+    most, found = (
+        config.settings.models.silent_real_seconds,
+        config.training.attempt_real_seconds,
+    )
+    if not found < most:  # or a trainer that still learns would be given up
+        yield (
+            "training.attempt_real_seconds: expected under models.silent_real_seconds"
+            f" ({most:g}), found {found:g}"
+        )
 
 
 def _store_rules(config: Config) -> Iterator[str]:

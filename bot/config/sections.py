@@ -207,6 +207,38 @@ class Log(_Section, frozen=True):
     ] = 10_000
 
 
+class Training(_Section, frozen=True):
+    """The trainer: a process of its own beside the bot."""
+
+    rows_max: Annotated[
+        int, _number("Candles of all symbols that a model may learn from.", 500, 5_000_000)
+    ] = 200_000
+    rows_min: Annotated[int, _number("Usable candles that it needs at least.", 100, 1_000_000)] = (
+        1_000
+    )
+    horizon: Annotated[
+        int, _number("Candles ahead that a label looks; also the embargo.", 1, 1_440)
+    ] = 30
+    cost: Annotated[
+        float, _number("Costs of a round trip, as a fraction of its value.", 0, 0.05)
+    ] = 0.0012
+    holdout: Annotated[
+        float, _number("Newest share of the time that only measures the model.", 0.1, 0.5)
+    ] = 0.25
+    penalty: Annotated[
+        float, _number("C of the logistic regression: smaller is more regular.", 1e-6, 1e6)
+    ] = 0.1
+    retries: Annotated[int, _number("Further attempts, each with half the candles.", 0, 2)] = 2
+    attempt_real_seconds: Annotated[float, _number("An attempt is ended after this.", 1, 7_200)] = (
+        600.0
+    )
+    memory_mb: Annotated[int, _number("Address space of the process, MiB.", 256, 65_536)] = 2_048
+    nice: Annotated[int, _number("Niceness of the process.", 0, 19)] = 19
+    free_mb: Annotated[
+        int, _number("Free disk space that writing a model asks for, MiB.", 16, 100_000)
+    ] = 128
+
+
 class Edge(Struct, frozen=True):
     """The sections that decisions do not read."""
 
@@ -217,6 +249,7 @@ class Edge(Struct, frozen=True):
     deadman: Deadman = Deadman()
     metrics: Metrics = Metrics()
     log: Log = Log()
+    training: Training = Training()
 
 
 class Config(Edge, frozen=True):

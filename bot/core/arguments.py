@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.core.events import Commanded
 
-SYMBOL = frozenset({"symbol"})
+SYMBOL, MODEL = frozenset({"symbol"}), frozenset({"model"})
 DESPITE = "despite"
 """A loosening is told with it what its operator knows and accepts."""
 ARGUMENTS: dict[str, frozenset[str]] = {
@@ -14,6 +14,11 @@ ARGUMENTS: dict[str, frozenset[str]] = {
     "rearm": SYMBOL | {DESPITE},
     "ack": frozenset({"alert"}),
     "set-parameter": frozenset({"name", "value", "seconds", DESPITE}),
+    "promote": MODEL | {DESPITE},
+    "rollback": frozenset(),
+    "quarantine": MODEL,
+    "retire": MODEL,
+    "requalify": MODEL | {DESPITE},
 }
 """The arguments of each command; one that is not listed takes a symbol."""
 

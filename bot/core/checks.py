@@ -13,6 +13,7 @@ from msgspec import Struct
 from bot.core import doubt, positions, slo
 from bot.core.effects import Cancel, Notify
 from bot.core.feeds import INTERVAL_MS, LIVE
+from bot.core.world import DAY_MS
 
 if TYPE_CHECKING:
     from bot.core.healthlimits import Health
@@ -200,7 +201,13 @@ def _activity(world: World) -> Iterator[Finding]:
 
 
 def _model(world: World) -> Iterator[Finding]:
-    yield Finding(True, NO_MODEL)
+    used = [id_ for id_ in world.models if world.state("model", id_) == "CHAMPION"]
+    if not used:
+        yield Finding(True, NO_MODEL)
+    for id_ in used:
+        days = (world.at - world.models[id_].trained_to) / DAY_MS
+        limit = world.settings.health.model_days
+        yield _within(f"what model {id_[:12]} learnt from ended {{}} days ago", days, limit)
 
 
 def _flag(name: str, bad: str, good: str) -> Callable[[World], Iterator[Finding]]:

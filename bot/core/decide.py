@@ -26,6 +26,8 @@ from bot.core import (
     foreign,
     health,
     holds,
+    model_events,
+    models,
     orders,
     parameters,
     positions,
@@ -34,6 +36,7 @@ from bot.core import (
     reconciliation,
     runs,
     shadow,
+    trainings,
     working,
 )
 from bot.core.asking import LOOK_BACK_MS, account_question, ask_account
@@ -43,7 +46,7 @@ from bot.core.holds import HOLD
 from bot.core.killswitch import KILL
 from bot.core.machine import Step, Table
 from bot.core.storage import STORAGE
-from bot.core.turn import Dispatch, Question, Turn
+from bot.core.turn import Dispatch, Question, ScoreQuestion, Turn
 from bot.core.world import ACCOUNT, World
 
 
@@ -55,7 +58,7 @@ class Decision(Struct, frozen=True):
     emitted: tuple[Dispatch, ...]
     dispatches: tuple[Dispatch, ...]
     facts: tuple[Fact, ...]
-    questions: tuple[Question, ...]
+    questions: tuple[Question | ScoreQuestion, ...]
 
 
 TABLES: tuple[Table, ...] = (
@@ -75,6 +78,8 @@ TABLES: tuple[Table, ...] = (
     parameters.PARAMETER,
     STORAGE,
     health.CHECK,
+    models.MODEL,
+    trainings.TRAINING,
 )
 """Every machine there is."""
 
@@ -226,7 +231,7 @@ Handler = Callable[[Turn, Any], Any]
 
 # fmt: off
 ON: dict[type, tuple[Handler, ...]] = {
-    events.Started:          (started,),
+    events.Started:          (started, models.started),
     events.Recovered:        (orders.recover, deliveries.redeliver, process.advance),
     events.VenueConnected:   (feeds.connect, positions.connect, process.advance),
     events.Listed:           (feeds.listed,),
@@ -241,14 +246,14 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Ticked:           (parameters.expire, feeds.tick, orders.tick, deliveries.due_again,
                               doubt.tick, positions.tick, protection.tick, shadow.follow, account.review,
                               kill_ticks, closing.flatten, working.tick, breaker.tick, reconciliation.due,
-                              process.advance, runs.tick, alerts.tick),
+                              process.advance, runs.tick, trainings.tick, alerts.tick),
     events.ClockJumped:      (clock_jumped,),
     events.CandleClosed:     (shadow.candle, feeds.candle),
     events.Backfilled:       (feeds.backfilled,),
     events.FramesRefused:    (feeds.refused,),
     events.StreamUp:         (stream_up,),
     events.StreamLost:       (stream_lost,),
-    events.Measured:         (feeds.measured, entries.on_measured),
+    events.Measured:         (feeds.measured, entries.on_measured, models.ask),
     events.Accepted:         (order_news,),
     events.NotSent:          (order_news,),
     events.Rejected:         (order_news,),
@@ -263,6 +268,12 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Halted:           (halted,),
     events.Commanded:        (runs.command,),
     events.Sampled:          (health.sampled,),
+    model_events.TrainingQueued:  (trainings.reported,),
+    model_events.TrainingStarted: (trainings.reported,),
+    model_events.TrainingEnded:   (trainings.reported,),
+    model_events.ModelVerified:   (models.verified,),
+    model_events.ModelRefused:    (models.refuse,),
+    model_events.ModelsScored:    (models.scored,),
 }
 # fmt: on
 

@@ -126,6 +126,18 @@ class ClearHalt(Effect, frozen=True):
     mark: str
 
 
+class VerifyModel(Effect, frozen=True):
+    """Check a model's files in a throw-away process, then load them to be asked."""
+
+    model: str
+
+
+class DiscardModel(Effect, frozen=True):
+    """Delete the files of a model that nothing needs any more."""
+
+    model: str
+
+
 class Exit(Effect, frozen=True):
     """End the process: everything is written down."""
 
@@ -143,6 +155,8 @@ AnyEffect = (
     | Leverage
     | Notify
     | ClearHalt
+    | VerifyModel
+    | DiscardModel
     | Exit
 )
 

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from msgspec import Struct
-
+from bot.core import event, model_events
 from bot.core.effects import Notify
 from bot.core.settings import Settings
 from bot.core.values import Candle, CashMove, Instrument, VenueFill, VenueOrder, VenuePosition
 
-
-class Event(Struct, frozen=True, tag=True, kw_only=True):
-    """Something that happened, and when."""
-
-    at: int
+Event = event.Event
+"""Something that happened, and when."""
 
 
 # -- life of the process ---------------------------------------------------------------------------
@@ -399,4 +395,5 @@ Journaled = (
     | Panicked
     | Commanded
     | Sampled
+    | model_events.Journaled
 )

@@ -119,6 +119,41 @@ class AlertNoted(Struct, frozen=True):
     notify: Notify
 
 
+class ModelRecorded(Struct, frozen=True):
+    """A model whose files were verified for the first time; ``manifest`` is their JSON."""
+
+    model: str
+    run: str
+    manifest: str
+
+
+class AttemptEnded(Struct, frozen=True):
+    """An attempt at training: real seconds, MiB at its peak, and how its process ended."""
+
+    run: str
+    attempt: int
+    cause: str
+    reason: str
+    seconds: float
+    peak_mb: int
+    exit_code: int
+    signal: int
+    rows: int
+    reduced: str
+    model: str
+
+
+class ScoreKept(Struct, frozen=True):
+    """A model's word on a candle, or why its vote was dropped; the newest ``keep`` are kept."""
+
+    model: str
+    symbol: str
+    open_time: int
+    score: float | None
+    fault: str
+    keep: int
+
+
 Fact = (
     FillBooked
     | TradeClosed
@@ -131,4 +166,7 @@ Fact = (
     | CheckMarked
     | ObjectiveMarked
     | AlertNoted
+    | ModelRecorded
+    | AttemptEnded
+    | ScoreKept
 )

@@ -68,12 +68,15 @@ def confirmed(world: World, event: Probed, key: str) -> str | None:
 def tell(world: World, event: Probed, key: str) -> Iterator[Effect]:
     """Tell people that a check is not well."""
     grave = CHECKS[event.check].grave
-    yield Notify(severity="critical" if grave else "warning", text=f"check {key}: {event.said}")
+    severity = "critical" if grave else "warning"
+    text = f"check {key}: {event.said}"
+    yield Notify(severity=severity, text=text, key=f"check {key}", runbook="check")
 
 
 def tell_well(world: World, event: Probed, key: str) -> Iterator[Effect]:
     """Tell people that it is over."""
-    yield Notify(severity="info", text=f"check {key} is well again: {event.said}")
+    text = f"check {key} is well again: {event.said}"
+    yield Notify(severity="info", text=text, key=f"check {key} well")
 
 
 # fmt: off

@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
-from bot.core import account, alerts, parameters, protection, slo
+from bot.core import account, alerts, model_verbs, parameters, protection, slo
 from bot.core.arguments import DESPITE, why_not_args
 from bot.core.effects import Effect, Notify
 from bot.core.events import Commanded, StopAsked, Ticked
@@ -24,6 +22,7 @@ from bot.core.killswitch import KILL, rearm_blockers, still_open
 from bot.core.machine import BORN, Level, Row, Table
 from bot.core.permission import lowered
 from bot.core.process import PROCESS
+from bot.core.verb import Verb
 from bot.core.world import ACCOUNT, Run
 
 if TYPE_CHECKING:
@@ -49,18 +48,6 @@ class RunState(StrEnum):
 
 
 PROPOSED, APPROVED, RUNNING, VERIFYING, DONE, REFUSED, FAILED, ESCALATED, EXPIRED = RunState
-
-
-class Verb(Struct, frozen=True):
-    """A command: what it does, whether it tightens, how it is refused, done, and verified."""
-
-    name: str
-    meaning: str
-    tightens: bool
-    why_not: Callable[[World, Commanded], str | None]
-    act: Callable[[Turn, Commanded], None]
-    verified: Callable[[World, Run], str | None]
-    within_seconds: float = 10.0
 
 
 def key_of(args: dict[str, str]) -> str:
@@ -255,6 +242,7 @@ VERBS: dict[str, Verb] = {
             alerts.answered,
             alerts.all_answered,
         ),
+        *model_verbs.VERBS,
     )
 }
 """Every command there is; the CLI, the socket, and the console read this table."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isnan
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
+from bot.core.alertlimits import Alerts
 from bot.core.healthlimits import Health
 from bot.core.limits import HIGHER, LOWER, Controls
 from bot.core.limits import number as _number
@@ -192,48 +193,6 @@ class Delivery(Struct, frozen=True):
     ] = 8
 
 
-class Alerts(Struct, frozen=True):
-    """What people are told, when, and how often."""
-
-    severity_min: Annotated[
-        Literal["info", "warning", "critical"],
-        _text("Anything below is said on the screen only, not sent."),
-    ] = "warning"
-    window_real_seconds: Annotated[
-        float, _number("The same alert within this is counted, not sent again.", 1, 86_400)
-    ] = 600.0
-    storm_max: Annotated[
-        int,
-        _number(
-            "Warnings and infos sent one by one in the window; more become one digest.", 1, 1000
-        ),
-    ] = 10
-    quiet_from_hour: Annotated[
-        float,
-        _number(
-            "Quiet hours begin (hours UTC: 22.5 is 22:30): infos and warnings wait for their end; "
-            "the same as quiet_until_hour: none.",
-            0,
-            24,
-        ),
-    ] = 0.0
-    quiet_until_hour: Annotated[
-        float, _number("… and end (hours UTC). Criticals and latches are never held back.", 0, 24)
-    ] = 0.0
-    repeat_real_seconds: Annotated[
-        float, _number("A critical that nobody acknowledged is sent again after this.", 10, 86_400)
-    ] = 300.0
-    escalate_real_seconds: Annotated[
-        float, _number("… and to the second channels after this.", 20, 86_400)
-    ] = 900.0
-    remind_real_seconds: Annotated[
-        float, _number("… and to all channels each time this has passed.", 60, 604_800)
-    ] = 3600.0
-    open_max: Annotated[
-        int, _number("Alerts open at once, at most; beyond it the oldest are closed.", 10, 1000)
-    ] = 200
-
-
 class Shutdown(Struct, frozen=True):
     """The safe shutdown."""
 
@@ -258,6 +217,31 @@ class Storage(Struct, frozen=True):
     ] = 7
 
 
+class Models(Struct, frozen=True):
+    """Models: what they may cost, and when they are no longer believed."""
+
+    skill_min: Annotated[
+        float, _number("Brier skill on held-out candles that a promotion asks for.", -1, 1)
+    ] = 0.0
+    shadows_max: Annotated[int, _number("Models that score in shadow at once.", 1, 10)] = 2
+    archive_max: Annotated[
+        int, _number("Models kept in the archive beside the champion before.", 1, 100)
+    ] = 5
+    window: Annotated[int, _number("Scores of a model that are judged together.", 5, 500)] = 50
+    faults_max: Annotated[
+        int, _number("Dropped votes among them before a model is quarantined.", 1, 500)
+    ] = 5
+    scores_max: Annotated[int, _number("Scores kept as rows; older ones go.", 100, 10_000_000)] = (
+        100_000
+    )
+    verify_real_seconds: Annotated[
+        float, _number("A verification that takes longer has failed.", 1, 25)
+    ] = 10.0
+    silent_real_seconds: Annotated[
+        float, _number("A trainer silent for this long has failed.", 10, 86_400)
+    ] = 1_800.0
+
+
 class Settings(Struct, frozen=True):
     """The whole of what tunes decisions. Immutable; a change makes a new one."""
 
@@ -275,6 +259,7 @@ class Settings(Struct, frozen=True):
     shutdown: Shutdown = Shutdown()
     storage: Storage = Storage()
     health: Health = Health()
+    models: Models = Models()
 
 
 PROFILES: dict[str, dict[str, float]] = {
@@ -380,6 +365,7 @@ def cross_rules(settings: Settings) -> Iterator[str]:
         ("guard.trades_min", "≤", "guard.window"),
         ("guard.doubt_reduced_real_seconds", "<", "guard.doubt_paused_real_seconds"),
         ("alerts.repeat_real_seconds", "<", "alerts.escalate_real_seconds"),
+        ("models.faults_max", "≤", "models.window"),
         ("controls.messages_second_max", "≤", "controls.messages_minute_max"),
     )
     for small, relation, large in rules:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from bot.core import alerts
 from bot.core.deliveries import DELIVERY
 from bot.core.effects import Amend, Cancel, Effect, Notify, Submit
-from bot.core.events import Emitted
+from bot.core.events import Emitted, Measured
 from bot.core.facts import Fact
 from bot.core.machine import Instance, Step, Table
 from bot.core.values import Candle
@@ -27,6 +27,14 @@ class Question(Struct, frozen=True):
     symbol: str
     candles: tuple[Candle, ...]
     reset: bool = False
+
+
+class ScoreQuestion(Struct, frozen=True):
+    """Asked of the models: what each of them says of a symbol as it was just measured."""
+
+    symbol: str
+    models: tuple[str, ...]
+    measured: Measured
 
 
 class Dispatch(Struct, frozen=True):
@@ -49,7 +57,7 @@ class Turn:
         self.emitted: list[Dispatch] = []
         self.dispatches: list[Dispatch] = []
         self.facts: list[Fact] = []
-        self.questions: list[Question] = []
+        self.questions: list[Question | ScoreQuestion] = []
 
     def set(self, **changes: Any) -> None:
         """Replace fields of the world."""
@@ -127,6 +135,6 @@ class Turn:
         """Record a row of the ledger."""
         self.facts.append(fact)
 
-    def ask(self, question: Question) -> None:
+    def ask(self, question: Question | ScoreQuestion) -> None:
         """Ask the oracle; its answer follows as an event of its own in the same transaction."""
         self.questions.append(question)

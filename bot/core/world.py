@@ -220,6 +220,30 @@ class Override(Struct, frozen=True):
     operator: str
 
 
+class Model(Struct, frozen=True):
+    """A trained model. ``trained_to``: newest candle it learnt from. ``skill``: of its Brier score.
+
+    ``crowned_at``: when it last became champion. ``loaded``: this process verified and may ask it.
+    ``recent``: its last scores, None for a dropped vote. ``requalify``: why a person wants it back.
+    """
+
+    run: str
+    trained_to: int = 0
+    skill: float = 0.0
+    crowned_at: int = 0
+    loaded: bool = False
+    recent: tuple[float | None, ...] = ()
+    requalify: str = ""
+
+
+class Heir(Struct, frozen=True):
+    """The model that becomes champion once its files verify; ``back``: as an earlier champion."""
+
+    model: str
+    why: str
+    back: bool
+
+
 class World(Struct, frozen=True):
     """Everything the bot remembers. ``machines``: machine → key → where it stands.
 
@@ -233,6 +257,7 @@ class World(Struct, frozen=True):
     ``guard_before``: where the guard stood before doubt about an order lowered it.
     ``alerts``: those not closed, by id; ``digest_at``: when the next digest is due, 0 if none is.
     ``channels``, ``second``: the names of the channels to people, by group.
+    ``models``: id → what is known of it; ``heir``: the one that is about to become champion.
     """
 
     seq: int = 0
@@ -275,6 +300,8 @@ class World(Struct, frozen=True):
     digest_at: int = 0
     channels: tuple[str, ...] = ()
     second: tuple[str, ...] = ()
+    models: dict[str, Model] = {}
+    heir: Heir | None = None
 
     def instance_of(self, machine: str, key: str = ACCOUNT) -> Instance | None:
         """Return where a machine stands, or None if it was never born or is at its end."""

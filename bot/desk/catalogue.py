@@ -196,6 +196,61 @@ VIEWS: dict[str, View] = {
             },
         ),
         View(
+            "model_lineage",
+            "Which models were there, what did each learn from, and how good was it?",
+            {
+                "model": "id: SHA-256 of its manifest",
+                "state": "state of the model machine",
+                "since": "market time of its last move, UTC",
+                "reason": _WHY,
+                "run": "the training that made it",
+                "made": _AT,
+                "trained_from": "first candle it learnt from, market time, UTC",
+                "trained_to": "last candle it learnt from",
+                "rows_fit": "candles it learnt from",
+                "rows_held_out": "later candles that only measured it",
+                "auc": "area under the ROC curve on those; 0.5 is chance",
+                "log_loss": "log loss on those",
+                "brier": "Brier score on those",
+                "skill": "1 - Brier / Brier of always saying the base rate; above 0 is better",
+                "base_rate": "share of 1 among the labels it learnt from",
+                "build": "which code made it",
+                "reigns": "how often it became champion",
+            },
+        ),
+        View(
+            "training_runs",
+            "What became of each training, and of each attempt?",
+            {
+                "run": "id of the training",
+                "state": "state of the training machine",
+                "since": "market time of its last move, UTC",
+                "reason": _WHY,
+                "attempt": "number of the attempt, empty before the first ended",
+                "cause": "ok, memory, killed, crashed, timeout, refused, failed, interrupted",
+                "seconds": "how long it took, real time",
+                "peak_mb": "most memory it held, MiB",
+                "exit_code": "exit code of its process",
+                "signal": "signal that ended it, 0 for none",
+                "rows": "candles it learnt from",
+                "reduced": "what the next attempt did with less",
+                "model": "id of the model it made, empty for none",
+            },
+        ),
+        View(
+            "model_scores",
+            "What did each model say of each candle?",
+            {
+                "at": _AT,
+                "model": "id",
+                "symbol": "symbol",
+                "candle": "open time of the candle, UTC",
+                "score": "probability; empty if the vote was dropped",
+                "fault": "why it was dropped",
+                "seq": _SEQ,
+            },
+        ),
+        View(
             "deliveries",
             "What was sent to the world, and did it arrive?",
             {
@@ -307,6 +362,11 @@ ANSWERS: tuple[Answer, ...] = (
         "SELECT channel, count(*) AS messages, sum(state = 'SENT') AS sent,"
         " sum(state = 'DEAD') AS dead, avg(delay_ms) AS mean_ms, max(delay_ms) AS longest_ms"
         " FROM alert_delays GROUP BY channel",
+    ),
+    Answer(
+        "Which model is asked, how good was it, and how old is what it learnt from?",
+        "SELECT substr(model, 1, 12) AS model, state, skill, auc, trained_to FROM model_lineage"
+        " WHERE state IN ('CHAMPION', 'SHADOW')",
     ),
     Answer(
         "Which orders were ever in doubt?",

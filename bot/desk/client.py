@@ -66,6 +66,19 @@ def command(state: Path, ask: Ask, timeout_seconds: float) -> Iterator[Moved]:
     yield _from_database(state, ask)
 
 
+def report(state: Path, event: dict[str, Any], timeout_seconds: float) -> Moved:
+    """Tell the bot how a training goes; return what it took down.
+
+    Raises NotRunning, Refused, and OutcomeUnknown if the bot did not answer in time.
+    """
+    deadline = seconds() + timeout_seconds
+    with connect(Beside(state).socket) as connection:
+        _send(connection, {"op": "report", "event": event})
+        for line in _lines(connection, deadline):
+            return _decode(line, Moved)
+    raise NotRunning("the bot went away before it answered")
+
+
 def watch(state: Path, after: int) -> Iterator[Move]:
     """Yield every transition after an id as the bot commits it; ends when the bot does."""
     with connect(Beside(state).socket) as connection:

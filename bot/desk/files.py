@@ -50,6 +50,11 @@ class Beside(Struct, frozen=True):
         return self.state.parent / "deadman.json"
 
     @property
+    def models(self) -> Path:
+        """The folder of trained models."""
+        return self.state.absolute().parent / "models"
+
+    @property
     def backups(self) -> Path:
         """Where backups go unless another folder is named."""
         return self.state.parent / "backups"

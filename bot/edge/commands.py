@@ -1,7 +1,8 @@
 """The command socket: operators ask over a Unix socket, and the kernel says who they are.
 
 One JSON object a line. ``{"op":"do","id","verb","args","reason","ttl"}`` is answered by a line each
-time the command's run moves; ``{"op":"watch","after"}`` streams every committed transition.
+time the command's run moves; ``{"op":"watch","after"}`` streams every committed transition;
+``{"op":"report","event"}`` is what a trainer tells, answered once it is committed.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Request(Struct, forbid_unknown_fields=True):
     reason: str = ""
     ttl: float = 30
     after: int = 0
+    event: dict[str, Any] = {}
 
 
 class Caller(Struct, frozen=True):
@@ -119,12 +121,11 @@ class Commands:
         try:
             if request.op == "watch":
                 await self._watch(request.after, watcher, writer)
-            elif request.op == "do":
+            elif request.op in ("do", "report"):
                 await self._do(request, watcher, writer)
             else:
-                await _send(
-                    writer, {"error": f"op: expected do or watch, found {safe_text(request.op)!r}"}
-                )
+                wanted = "expected do, watch, or report"
+                await _send(writer, {"error": f"op: {wanted}; found {safe_text(request.op)!r}"})
         finally:
             self._watchers.discard(watcher)
 
@@ -147,13 +148,13 @@ class Commands:
         if why:
             await _send(writer, {"error": why})
             return
+        told = request.op == "report"
+        machine, key = ("training", request.event["run"]) if told else ("run", request.id)
         while True:
             line = await watcher.get()
-            if line["machine"] == "run" and line["key"] == request.id:
-                await _send(
-                    writer, {"run": request.id, "state": line["dest"], "reason": line["reason"]}
-                )
-                if line["dest"] in FINAL:
+            if line["machine"] == machine and line["key"] == key:
+                await _send(writer, {"run": key, "state": line["dest"], "reason": line["reason"]})
+                if told or line["dest"] in FINAL:
                     return
 
 

@@ -28,6 +28,8 @@ from bot.engine.reactor import Probe, Reactor, no_probe
 from bot.engine.replay import as_committed, disagreement, recover
 from bot.errors import StoreFatal
 from bot.learn.indicators import Oracle
+from bot.learn.oracles import Oracles
+from bot.learn.scorer import Scorer
 from bot.store import chain, snapshots
 from bot.store.database import Connection, DriverError, classify, open_writer
 from bot.store.lease import Lease
@@ -140,7 +142,9 @@ def _identity(connection: Connection) -> tuple[str, int]:
     return found["instance"], int(found["epoch"])
 
 
-def build_reactor(booted: Booted, settings: Settings, probe: Probe = no_probe) -> Reactor:
+def build_reactor(
+    booted: Booted, settings: Settings, probe: Probe = no_probe, scorer: Scorer | None = None
+) -> Reactor:
     """Return a reactor whose indicators are rebuilt from stored candles."""
     oracle = Oracle(settings.strategy, settings.market.warmup_candles)
     for symbol, feed in booted.world.feeds.items():
@@ -148,7 +152,8 @@ def build_reactor(booted: Booted, settings: Settings, probe: Probe = no_probe) -
             booted.writer.connection, symbol, feed.last, settings.market.warmup_candles
         )
         oracle.rebuild(symbol, stored)
-    return Reactor(booted.writer, booted.world, oracle, wall=wall_ms, probe=probe)
+    oracles = Oracles(oracle, scorer or Scorer())
+    return Reactor(booted.writer, booted.world, oracles, wall=wall_ms, probe=probe)
 
 
 def first_events(

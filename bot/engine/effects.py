@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 
 from msgspec.structs import replace
@@ -36,10 +36,14 @@ CONCURRENT_MAX = 32
 PROOF_MARGIN_SECONDS = 1.5
 URGENT = (effects.Cancel, effects.Protect)
 """They have slots of their own, as exits do: nothing that is slow keeps them waiting."""
+Carrier = Callable[[Dispatch], Awaitable[list[Event]]]
 
 
 class Runner:
-    """Runs dispatches against the world outside. ``post`` takes the resulting events."""
+    """Runs dispatches against the world outside. ``post`` takes the resulting events.
+
+    ``carriers`` carry out the kinds of effects that others know of.
+    """
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class Runner:
         leave: Callable[[str], None],
         broken: Callable[[BaseException], None],
         probe: Probe,
+        carriers: Mapping[type[effects.Effect], Carrier] | None = None,
     ) -> None:
         self.venue, self.gate, self.notifier = venue, gate, notifier
         self.post, self.reference, self.probe = post, reference, probe
@@ -63,7 +68,7 @@ class Runner:
         self.in_flight: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(CONCURRENT_MAX)
         self._urgent_slots = asyncio.Semaphore(CONCURRENT_MAX)
-        self._kinds: dict[type, Callable[[Dispatch], Awaitable[list[Event]]]] = {
+        self._kinds: dict[type, Carrier] = {
             effects.Submit: self.gate.send,
             effects.Amend: self._amend,
             effects.Cancel: self._cancel,
@@ -75,6 +80,7 @@ class Runner:
             effects.Notify: self._notify,
             effects.ClearHalt: self._clear_halt,
             effects.Exit: self._exit,
+            **(carriers or {}),
         }
 
     def start(self, dispatches: Sequence[Dispatch]) -> None:

@@ -1,20 +1,28 @@
-"""Commands while the bot is stopped: the same core, without venue or feed, tightening only."""
+"""What is told to a stopped bot: commands that only tighten, and a trainer's reports.
+
+The same core decides, without venue or feed; what follows outside waits for the next start.
+"""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from bot.core.events import Commanded
+from bot.core.events import Commanded, Event
 from bot.core.runs import VERBS
+from bot.core.world import World
 from bot.engine.boot import build_reactor, open_state, take_lease
+from bot.engine.models import heard
+from bot.engine.reactor import Committed
 from bot.errors import ConfigError, NotRunning, Refused
 from bot.store.database import Connection
 
 _left_open: list[Connection] = []
 """Closing would remove the -wal that read-only users need; the process ends with it open."""
 
-OFFLINE = ("hold", "reduce", "kill")
+OFFLINE = ("hold", "reduce", "kill", "rollback", "quarantine", "retire")
 """What only tightens and needs no venue."""
 
 
@@ -32,28 +40,43 @@ def do_offline(
         raise NotRunning(f"{verb} needs the running bot: start it (python -m bot) and ask again")
     if not state.exists():
         raise ConfigError([f"state: expected a database at {state}, found none"])
+    run = uuid.uuid4().hex
+    committed = _turn(
+        state,
+        lambda world: Commanded(
+            at=world.at,
+            id=run,
+            verb=verb,
+            args=args,
+            operator=operator,
+            identity="claimed",
+            reason=reason,
+            expires_at=0,
+        ),
+    )
+    moves = [entry.step for entry in committed.entries if entry.step.machine == "run"]
+    return moves[-1].dest, moves[-1].reason
+
+
+def report_offline(state: Path, report: dict[str, Any], operator: str) -> tuple[str, str]:
+    """Write a trainer's report down on a stopped bot's database; return state and reason.
+
+    Raises Refused if the report cannot be taken, LeaseHeld if a bot runs after all.
+    """
+    committed = _turn(state, lambda world: heard(report, world, world.at, operator))
+    moves = [entry.step for entry in committed.entries if entry.step.machine == "training"]
+    return moves[-1].dest, moves[-1].reason
+
+
+def _turn(state: Path, event: Callable[[World], Event]) -> Committed:
+    """Become the writer, let the core decide one event, and leave."""
     lease = take_lease(state)
     try:
         booted = open_state(state)
         reactor = build_reactor(booted, booted.world.base)
-        run = uuid.uuid4().hex
-        committed = reactor.turn(
-            [
-                Commanded(
-                    at=booted.world.at,
-                    id=run,
-                    verb=verb,
-                    args=args,
-                    operator=operator,
-                    identity="claimed",
-                    reason=reason,
-                    expires_at=0,
-                )
-            ]
-        )
+        committed = reactor.turn([event(booted.world)])
         booted.writer.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         _left_open.append(booted.writer.connection)
     finally:
         lease.release()
-    moves = [entry.step for entry in committed.entries if entry.step.machine == "run"]
-    return moves[-1].dest, moves[-1].reason
+    return committed

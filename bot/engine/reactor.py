@@ -15,7 +15,7 @@ from msgspec import Struct
 from bot.core.decide import Decision, decide
 from bot.core.events import Event, Poisoned
 from bot.core.facts import OrderRefused
-from bot.core.turn import Dispatch, Question
+from bot.core.turn import Dispatch
 from bot.core.world import World
 from bot.store.writer import IllegalWrite, JournalRow, Writer, Written, decode, encode
 
@@ -50,8 +50,8 @@ def no_probe(point: Point) -> None:
 class OracleLike(Protocol):
     """Answers questions on copies; ``swap`` makes the answers count."""
 
-    def ask(self, question: Question, at: int, base: Any = None) -> tuple[Any | None, Any]:
-        """Return the answer, or None, and the symbol's next state."""
+    def ask(self, question: Any, at: int, base: Any = None) -> tuple[Any | None, Any]:
+        """Return the answer, or None, and the symbol's next state, None where it is as it was."""
 
     def swap(self, states: dict[str, Any]) -> None:
         """Make answered questions count."""
@@ -185,7 +185,8 @@ class Reactor:
         for question in decision.questions:
             base = decided.states.get(question.symbol) or turn.states.get(question.symbol)
             answer, state = self.oracle.ask(question, event.at, base)
-            decided.states[question.symbol] = state
+            if state is not None:
+                decided.states[question.symbol] = state
             self.probe(Point.ANSWERED)
             if answer is not None:
                 self._decide(decided, turn, answer, seq)

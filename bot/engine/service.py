@@ -20,7 +20,7 @@ from bot.core.events import (
     Event,
     StopAsked,
 )
-from bot.edge import embedded
+from bot.edge import artefacts, embedded
 from bot.edge.clock import MarketClock, monotonic_ns
 from bot.edge.commands import Caller, Commands, Request
 from bot.edge.files import Halt, Heartbeat
@@ -36,6 +36,7 @@ from bot.engine.inbox import Inbox
 from bot.engine.latch import Latch
 from bot.engine.loop import Hooks, Loop
 from bot.engine.metrics import Exporter, Sources
+from bot.engine.models import Models, heard
 from bot.engine.probes import Probes
 from bot.engine.protect import protect_only
 from bot.engine.reactor import Committed, Probe, no_probe
@@ -43,7 +44,7 @@ from bot.engine.screen import summary, voice
 from bot.engine.timings import Timings
 from bot.engine.venue import Venue, find_venue
 from bot.engine.watch import Watch
-from bot.errors import BotError, ChainBroken, ConfigError, Retryable, StoreBusy, StoreFatal
+from bot.errors import BotError, ChainBroken, ConfigError, Refused, Retryable, StoreBusy, StoreFatal
 from bot.store import chain
 from bot.store.database import open_reader
 from bot.store.writer import Written
@@ -102,7 +103,15 @@ class Service:
         self.inbox = Inbox(loaded.config.store.queue_max)
         self.latch, self.halt, self.marks = Latch(), Halt(paths.halt), Marks()
         self.timings = Timings()
-        self.reactor = boot.build_reactor(booted, settings, probe=self.timings.around(probe))
+        self.models = Models(
+            artefacts.folder_of(paths.state),
+            settings.strategy,
+            world=lambda: self.loop.world,
+            now=self.clock.now,
+        )
+        self.reactor = boot.build_reactor(
+            booted, settings, self.timings.around(probe), self.models.scorer
+        )
         self.heartbeat = Heartbeat(paths.heartbeat)
         self.loop = Loop(
             self.reactor,
@@ -114,17 +123,7 @@ class Service:
         )
         self.screen = voice(loaded.config, paths.state)
         self.notifier = Notifier.of(loaded.config.notify)
-        self.runner = Runner(
-            self.venue,
-            Gate(self.venue, self.halt, self.latch, lambda: self.loop.world, self.timings),
-            self.notifier,
-            post=self.post,
-            reference=lambda: f"#{booted.writer.head_id} {chain.short(booted.writer.head)}",
-            say=self.screen.say,
-            leave=self._leave,
-            broken=self._fatal,
-            probe=probe,
-        )
+        self.runner = self._runner(probe)
         self.watch = Watch(
             self.venue,
             self.halt,
@@ -141,6 +140,22 @@ class Service:
         self.exit_code: asyncio.Future[int] | None = None
         self.exit_as = EXIT_OK
         self.asyncio_loop = asyncio.get_running_loop()
+
+    def _runner(self, probe: Probe) -> Runner:
+        """Return what carries effects out."""
+        writer = self.booted.writer
+        return Runner(
+            self.venue,
+            Gate(self.venue, self.halt, self.latch, lambda: self.loop.world, self.timings),
+            self.notifier,
+            post=self.post,
+            reference=lambda: f"#{writer.head_id} {chain.short(writer.head)}",
+            say=self.screen.say,
+            leave=self._leave,
+            broken=self._fatal,
+            probe=probe,
+            carriers=self.models.carriers(),
+        )
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -309,6 +324,8 @@ class Service:
 
     def _command(self, request: Request, caller: Caller) -> str | None:
         """Post an operator's command; the answer is what its run becomes."""
+        if request.op == "report":
+            return self._report(request, caller)
         if not request.id or len(request.id) > 64:
             return f"id: expected 1 to 64 characters, found {len(request.id)}"
         if request.id in self.loop.world.commands:
@@ -327,6 +344,15 @@ class Service:
                 expires_at=expires_at,
             )
         )
+        return None
+
+    def _report(self, request: Request, caller: Caller) -> str | None:
+        """Post what a trainer tells; the answer is what its training becomes."""
+        try:
+            event = heard(request.event, self.loop.world, self.clock.now(), caller.name)
+        except Refused as error:
+            return str(error)
+        self.post(event)
         return None
 
     def _past(self, after: int) -> list[dict[str, Any]]:

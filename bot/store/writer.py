@@ -329,6 +329,34 @@ def _alert(writer: Writer, seq: int, at: int, fact: facts.AlertNoted) -> None:
     )
 
 
+def _recorded(writer: Writer, seq: int, at: int, fact: facts.ModelRecorded) -> None:
+    writer._execute(
+        "INSERT OR IGNORE INTO model VALUES(?, ?, ?, ?, ?)",
+        (fact.model, seq, at, fact.run, fact.manifest),
+    )
+
+
+def _attempt(writer: Writer, seq: int, at: int, fact: facts.AttemptEnded) -> None:
+    columns = msgspec.structs.asdict(fact)
+    columns |= {"seq": seq, "at": at}
+    writer._execute(
+        f"INSERT OR IGNORE INTO training_attempt({', '.join(columns)})"
+        f" VALUES({', '.join('?' * len(columns))})",
+        tuple(columns.values()),
+    )
+
+
+def _score(writer: Writer, seq: int, at: int, fact: facts.ScoreKept) -> None:
+    writer._execute(
+        "INSERT INTO model_score(seq, at, model, symbol, open_time, score, fault)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?)",
+        (seq, at, fact.model, fact.symbol, fact.open_time, fact.score, fact.fault),
+    )
+    writer._execute(
+        "DELETE FROM model_score WHERE id <= (SELECT max(id) FROM model_score) - ?", (fact.keep,)
+    )
+
+
 _FACTS: dict[type, Callable[[Writer, int, int, Any], None]] = {
     facts.FillBooked: _fill,
     facts.CheckMarked: _check,
@@ -341,4 +369,7 @@ _FACTS: dict[type, Callable[[Writer, int, int, Any], None]] = {
     facts.CashMoved: _move,
     facts.AccountCompared: _compared,
     facts.AlertNoted: _alert,
+    facts.ModelRecorded: _recorded,
+    facts.AttemptEnded: _attempt,
+    facts.ScoreKept: _score,
 }

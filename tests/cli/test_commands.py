@@ -259,7 +259,7 @@ def test_a_change_of_the_past_fails_audit_and_replay(bot):
 
 def test_migrate_makes_lists_and_does_nothing_twice(empty):
     first = empty("migrate", "--json")
-    every = ["m0001_spine", "m0002_venue_edge", "m0003_alerts", "m0005_health"]
+    every = ["m0001_spine", "m0002_venue_edge", "m0003_alerts", "m0004_models", "m0005_health"]
     assert (first.code, first.data["ran"], first.data["backup"]) == (0, every, None)
     assert Path(f"{empty.state}-wal").exists(), "a writer leaves without closing"
     assert empty("migrate").out == "nothing to do\n"

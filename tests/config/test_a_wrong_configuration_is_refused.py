@@ -41,6 +41,7 @@ ONE_PROBLEM = {
     "[strategy]\nadx_min = 20": "strategy.adx_min: expected at least 25 (floor of profile moderate), found 20",
     "[strategy]\nema_fast = 30": "strategy.ema_fast: expected < strategy.ema_slow (26), found 30",
     "[store]\nqueue_max = 200": "store.batch_max: expected ≤ store.queue_max (200), found 256",
+    "[training]\nattempt_real_seconds = 2000": "training.attempt_real_seconds: expected under models.silent_real_seconds (1800), found 2000",
     "[notify]\nurls = [1]": "notify.urls: expected a list of texts, found another type (hidden)",
     "[metrics]\nhost = '0.0.0.0'": "metrics.host: expected a loopback address, found 0.0.0.0",
     "[metrics]\nhost = ''": "metrics.host: expected a loopback address, found nothing",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from bot.core import events
+from bot.core import events, model_events
 from bot.core.effects import Notify, Protect, Submit
 from bot.core.health import Probed
 from bot.core.machine import Instance, Table
 from bot.core.runs import VERBS
 from bot.core.values import OrderStatus, Side, VenuePosition
-from bot.core.world import Alert, Delivery, Order, Override, Position, Run, World
+from bot.core.world import Alert, Delivery, Heir, Model, Order, Override, Position, Run, World
 from tests.given import (
     BTC,
     ETH,
@@ -32,6 +32,7 @@ from tests.given import (
     tuned,
 )
 
+MODEL, TRAINING = "a" * 64, "t1"
 ORDER, RUN, EFFECT, NAME = "abc123-1-7-0", "run-1", "7-1", "risk.base_size"
 CHECK = f"candles {BTC}"
 ALERT = "a7-0"
@@ -46,6 +47,8 @@ KEYS = {
     "position": BTC,
     "external": BTC,
     "check": CHECK,
+    "model": MODEL,
+    "training": TRAINING,
 }
 KINDS: tuple[type, ...] = (
     *get_args(events.Journaled),
@@ -57,6 +60,7 @@ KINDS: tuple[type, ...] = (
     events.Limited,
     events.DoubtAged,
     Probed,
+    model_events.ModelDisplaced,
 )
 
 
@@ -97,6 +101,12 @@ def worlds() -> list[World]:
         but(flat, deliveries={EFFECT: protect}, runs={RUN: but(run, verb="release")}),
         but(flat, foreign={}, guard_before="NORMAL"),
         but(flat, guard_before="REDUCED"),
+        but(busy, heir=Heir(MODEL, "promoted", back=False)),
+        but(busy, models={MODEL: Model("t1", recent=(None,) * 9, requalify="again")}),
+        but(
+            standing_in(busy, "training", "RUNNING", TRAINING),
+            models={MODEL: Model("t1", recent=(0.5,) * 50)},
+        ),
         *_alerting(busy),
     ]
 
@@ -116,9 +126,9 @@ def _alerting(busy: World) -> list[World]:
     ]
 
 
-def standing_in(world: World, machine: str, state: str) -> World:
+def standing_in(world: World, machine: str, state: str, key: str = "account") -> World:
     instance = Instance(state, 1, world.at, "because")
-    return but(world, machines={**world.machines, machine: {"account": instance}})
+    return but(world, machines={**world.machines, machine: {key: instance}})
 
 
 def with_everything(base: World) -> World:
@@ -143,12 +153,18 @@ def with_everything(base: World) -> World:
         foreign={VENUE_ID: a_row("manual", OrderStatus.OPEN, venue_id=VENUE_ID)},
         troubles=9,
         parameters={NAME: Override(0.01, base.at + 60_000, "ana")},
+        models={MODEL: Model("t1")},
     )
 
 
 def samples(world: World) -> list[Any]:
     """Return events of every kind, more than one where the content decides."""
-    return [*_of_process_and_market(world), *_of_orders(world), *_of_people_and_disk(world)]
+    return [
+        *_of_process_and_market(world),
+        *_of_orders(world),
+        *_of_people_and_disk(world),
+        *_of_models(world),
+    ]
 
 
 def _of_process_and_market(world: World) -> list[Any]:
@@ -205,6 +221,28 @@ def _of_orders(world: World) -> list[Any]:
         *(events.OrderReported(at=at, row=a_row(ORDER, status)) for status in OrderStatus),
         events.Filled(at=at, fill=a_fill()),
         events.PositionReported(at=at, position=found),
+    ]
+
+
+def _of_models(world: World) -> list[Any]:
+    at = world.at
+    ended = model_events.TrainingEnded(
+        at=at, run=TRAINING, attempt=1, cause="killed", reason="r", seconds=1.0, peak_mb=1, rows=9
+    )
+    spoken = (model_events.Score(MODEL, 0.5), model_events.Score(MODEL, None, "NaN"))
+    return [
+        model_events.TrainingQueued(at=at, run=TRAINING, rows=9, operator="ana"),
+        model_events.TrainingStarted(at=at, run=TRAINING, attempt=1, rows=9, pid=7),
+        ended,
+        but(ended, again=True, reduced="less"),
+        but(ended, cause="ok", model=MODEL),
+        model_events.ModelVerified(at=at, model=MODEL, manifest="{}", trained_to=at, skill=0.1),
+        model_events.ModelRefused(at=at, model=MODEL, reason="gone"),
+        *(
+            model_events.ModelsScored(at=at, symbol=BTC, open_time=at, scores=(score,))
+            for score in spoken
+        ),
+        model_events.ModelDisplaced(at=at, reason="r"),
     ]
 
 

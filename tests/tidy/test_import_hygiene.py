@@ -18,6 +18,8 @@ FOREIGN = [
     "textual",
     "pyarrow",
     "scipy",
+    "onnx",
+    "onnxruntime",
     "ccxt",
     "pybit",
 ]

@@ -1,0 +1,65 @@
+"""A training: every attempt is a row, silence is a failure, and a late report is refused."""
+
+from bot.core import model_events as e
+from bot.core.effects import Notify
+from bot.core.facts import AttemptEnded
+from bot.core.trainings import why_not
+from tests.given import a_world, go, ticked
+
+
+def queued(world):
+    return e.TrainingQueued(at=world.at, run="t1", rows=100, operator="ana")
+
+
+def begun(world, attempt=1):
+    return e.TrainingStarted(at=world.at, run="t1", attempt=attempt, rows=100, pid=7)
+
+
+def ended(world, **changes):
+    usual = {"attempt": 1, "cause": "killed", "reason": "signal 9", "seconds": 1.0}
+    usual |= {"peak_mb": 9, "rows": 0, "signal": 9}
+    return e.TrainingEnded(at=world.at, run="t1", **{**usual, **changes})
+
+
+def test_an_attempt_that_is_killed_is_a_row_and_another_follows_with_less():
+    world = a_world()
+    told = go(world, queued(world), begun(world), ended(world, again=True, reduced="half"))
+    assert told.world.state("training", "t1") == "RETRYING"
+    assert told.reason("training") == "attempt 1: signal 9; again with half"
+    assert told.world.models == {}
+    (row,) = told.noted(AttemptEnded)
+    assert (row.cause, row.signal, row.reduced) == ("killed", 9, "half")
+
+
+def test_the_last_attempt_fails_with_a_sentence_and_people_are_told():
+    world = a_world()
+    told = go(
+        world,
+        queued(world),
+        begun(world),
+        ended(world, again=True, reduced="half"),
+        begun(world, 2),
+        ended(world, attempt=2),
+    )
+    assert "training t1: RUNNING → FAILED" in told.moves
+    assert len(told.noted(AttemptEnded)) == 2
+    assert told.effects(Notify)[-1].text == "training t1 FAILED: attempt 2: signal 9"
+    assert not told.world.machines["training"], "what is at its end is forgotten"
+
+
+def test_a_trainer_that_falls_silent_has_failed():
+    world = a_world()
+    world = go(world, queued(world), begun(world)).world
+    limit = world.settings.models.silent_real_seconds
+    assert go(world, ticked(world, limit)).world.state("training", "t1") == "RUNNING"
+    told = go(world, ticked(world, limit + 1))
+    assert told.reason("training") == "the trainer said nothing for more than 1800 s of real time"
+
+
+def test_a_report_out_of_its_order_cannot_be_taken():
+    world = a_world()
+    assert "not known" in why_not(world, begun(world))
+    assert why_not(world, queued(world)) is None
+    world = go(world, queued(world)).world
+    assert why_not(world, queued(world)) == "TrainingQueued: training t1 is QUEUED"
+    assert why_not(world, begun(world)) is None
