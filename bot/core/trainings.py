@@ -76,7 +76,7 @@ def silent(world: World, event: Ticked, key: str) -> str | None:
 def tell(world: World, event: TrainingEnded | Ticked, key: str) -> Iterator[Effect]:
     """Tell people that there is no new model."""
     why = silent(world, event, key) if isinstance(event, Ticked) else gave_up(world, event, key)
-    yield Notify(severity="warning", text=f"training {key} FAILED: {why}")
+    yield Notify(severity="warning", text=f"training {key} FAILED: {why}", runbook="training")
 
 
 # fmt: off
