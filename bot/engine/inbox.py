@@ -22,6 +22,7 @@ class Inbox:
         self.dropped = 0
         self._events: deque[Event] = deque()
         self._tick: Ticked | None = None
+        self._hurried = False
         self._ready = threading.Condition()
 
     def put(self, event: Event) -> None:
@@ -43,6 +44,12 @@ class Inbox:
                 self._events.append(event)
             self._ready.notify()
 
+    def hurry(self) -> None:
+        """Let nobody wait for events any more: the reactor is about to end."""
+        with self._ready:
+            self._hurried = True
+            self._ready.notify()
+
     def put_back(self, events: list[Event]) -> None:
         """Give events back that were taken and not written, in their order."""
         with self._ready:
@@ -51,7 +58,7 @@ class Inbox:
     def take(self, most: int, timeout: float) -> list[Event]:
         """Wait for events and return them in order, at most ``most``; the tick comes last."""
         with self._ready:
-            if not self._events and self._tick is None:
+            if not self._events and self._tick is None and not self._hurried:
                 self._ready.wait(timeout)
             taken = [self._events.popleft() for _ in range(min(most, len(self._events)))]
             if self._tick is not None and not self._events:

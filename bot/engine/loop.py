@@ -74,6 +74,7 @@ class Loop(threading.Thread):
     def finish(self) -> None:
         """End after the present turn, and wait for it."""
         self._ending.set()
+        self.inbox.hurry()
         self.join()
 
     def run(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import nursery
 from tests.desk.story import copied, told_in
 
 ROOT = Path(__file__).parents[2]
@@ -29,12 +30,17 @@ class Ran:
 
 
 class Bot:
-    """Runs commands as a person would: in a process of its own, in the folder of the database."""
+    """Runs commands as a person would: in a process of its own, in the folder of the database.
+
+    A call comes from the nursery, unless it says what only a whole new process can have.
+    """
 
     def __init__(self, folder):
         self.folder, self.state = folder, folder / "state.db"
 
     def __call__(self, *args, **more):
+        if not more:
+            return Ran(nursery.run("bot", *map(str, args), cwd=self.folder, env=ENV))
         options = {"cwd": self.folder, "env": ENV, "capture_output": True, "text": True} | more
         return Ran(subprocess.run([*COMMAND, *map(str, args)], **options, check=False, timeout=60))
 

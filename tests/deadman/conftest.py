@@ -95,6 +95,7 @@ class House:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not (found := holds()):
             assert time.monotonic() < deadline, f"not in time; the bot says: {self.said()}"
+            time.sleep(0.02)
         return found
 
     def said(self) -> str:

@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -28,6 +27,7 @@ from bot.edge.venues.budget import Priority
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.wire import OrderIds
 from bot.engine.effects import Runner
+from tests import nursery
 
 _ids = itertools.count(1)
 RISES, FALLS = 1, 2  # what a trigger price waits for
@@ -66,11 +66,10 @@ async def venue_at(url: str, ws_url: str = "ws://127.0.0.1:1", secret: str = "pa
         await venue.close()
 
 
-def spawn_exchange(directory, *flags: str, rate_limit=False) -> tuple[subprocess.Popen, Exchange]:
-    command = [sys.executable, "-m", "exchange", "--book", str(directory / "book.db")]
-    command += ["--idle-exit", "60", *flags]
-    command += [] if rate_limit else ["--no-rate-limit"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def spawn_exchange(directory, *flags: str, rate_limit=False) -> tuple[nursery.Child, Exchange]:
+    flags = ("--book", str(directory / "book.db"), "--idle-exit", "60", *flags)
+    flags += () if rate_limit else ("--no-rate-limit",)
+    process = nursery.start("exchange", *flags, cwd=directory, stdout=subprocess.PIPE)
     watchdog = threading.Timer(20, process.kill)
     watchdog.start()
     line = process.stdout.readline()
@@ -78,7 +77,7 @@ def spawn_exchange(directory, *flags: str, rate_limit=False) -> tuple[subprocess
     return process, Exchange(json.loads(line))
 
 
-def stop_exchange(process: subprocess.Popen) -> None:
+def stop_exchange(process: nursery.Child) -> None:
     process.terminate()
     process.wait(10)
     process.stdout.close()

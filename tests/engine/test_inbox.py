@@ -67,6 +67,13 @@ def test_nothing_comes_of_waiting_in_vain():
     assert Inbox(2).take(2, 0.01) == []
 
 
+def test_who_is_hurried_takes_what_is_there_and_waits_for_nothing():
+    inbox = filled(Inbox(10), FILL)
+    inbox.hurry()
+    assert inbox.take(10, 3_600) == [FILL]
+    assert inbox.take(10, 3_600) == []
+
+
 def test_a_waiting_taker_is_woken():
     inbox, taken = Inbox(2), []
     taker = threading.Thread(target=lambda: taken.extend(inbox.take(2, 10)))

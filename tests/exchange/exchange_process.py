@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +16,8 @@ from typing import Any
 
 import pytest
 from websockets.sync.client import ClientConnection, connect
+
+from tests import nursery
 
 ROOT = Path(__file__).parents[2]
 KEY, SECRET = "paperkey", "papersecret"
@@ -175,17 +175,15 @@ class Exchange:
         self.book = folder / "exchange.db"
         self.log_path = folder / "exchange.db.log"
         self.flags = flags
-        self.process: subprocess.Popen[str] | None = None
+        self.process: nursery.Child | None = None
         self.start()
 
     def start(self, *more: str) -> None:
         if self.process is not None and self.process.stdout is not None:
             self.process.stdout.close()
-        command = [sys.executable, "-m", "exchange", "--book", str(self.book), *self.flags, *more]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        self.process = subprocess.Popen(
-            command, cwd=self.book.parent, env=environment, stdout=subprocess.PIPE, text=True
-        )
+        flags = ("--book", str(self.book), *self.flags, *more)
+        folder = self.book.parent
+        self.process = nursery.start("exchange", *flags, cwd=folder, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, f"expected a start line, found exit {self.process.wait(5)}"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import subprocess
-import sys
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +12,8 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.exchange.exchange_process import ROOT, Exchange, until
+from tests import nursery
+from tests.exchange.exchange_process import Exchange, until
 
 Start = Callable[..., Exchange]
 TIME = "/v5/market/time"
@@ -96,10 +95,7 @@ def test_without_clients_it_exits_by_itself(start: Start) -> None:
 def test_a_bad_flag_is_refused_with_exit_2(
     tmp_path: Path, flags: tuple[str, ...], sentence: str
 ) -> None:
-    command = [sys.executable, "-m", "exchange", "--book", str(tmp_path / "b.db"), *flags]
-    result = subprocess.run(
-        command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=20
-    )
+    result = nursery.run("exchange", "--book", str(tmp_path / "b.db"), *flags, cwd=tmp_path)
     assert result.returncode == 2
     assert sentence in result.stderr
 
@@ -225,12 +221,9 @@ def test_the_same_seed_hits_the_same_requests(start: Start) -> None:
     assert 4 < first.count(503) < 25
 
 
-def test_a_second_exchange_on_the_same_book_is_refused(start: Start) -> None:
+def test_a_second_exchange_on_the_same_book_is_refused(start: Start, tmp_path: Path) -> None:
     exchange = start()
-    command = [sys.executable, "-m", "exchange", "--book", str(exchange.book)]
-    result = subprocess.run(
-        command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=20
-    )
+    result = nursery.run("exchange", "--book", str(exchange.book), cwd=tmp_path)
     assert result.returncode == 2
     assert "no other process holds" in result.stderr
 

@@ -7,8 +7,6 @@ import csv
 import gzip
 import itertools
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +22,7 @@ from exchange.errors import BadStart
 from exchange.generator import GeneratedPath
 from exchange.instruments import Catalogue, symbol_names
 from exchange.replay import read_tables
+from tests import nursery
 from tests.exchange.exchange_process import ROOT, Exchange, until
 
 Start = Callable[..., Exchange]
@@ -186,16 +185,10 @@ def test_a_bad_row_is_named_with_what_was_expected(tmp_path: Path) -> None:
         with pytest.raises(BadStart) as refusal:
             read_tables((file,))
         assert f"{file}: {sentence}" in str(refusal.value)
-    result = _run("--replay", str(file), "--book", str(tmp_path / "book.db"))
+    flags = ("--replay", str(file), "--book", str(tmp_path / "book.db"))
+    result = nursery.run("exchange", *flags, cwd=tmp_path)
     assert result.returncode == 2
     assert sentence in result.stderr
-
-
-def _run(*flags: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "exchange", *flags]
-    return subprocess.run(
-        command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=20
-    )
 
 
 def test_a_looped_replay_goes_on_without_a_cliff(start: Start, tmp_path: Path) -> None:

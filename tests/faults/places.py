@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from bot.edge.embedded import KEY, SECRET
 from bot.errors import BotError
 from bot.store.database import open_reader, sqlite3
+from tests import nursery
 
 ROOT = Path(__file__).parents[2]
 SYMBOLS = "BTCUSDT,ETHUSDT,SOLUSDT,XRPUSDT,DOGEUSDT,ADAUSDT,LTCUSDT,LINKUSDT"
@@ -40,6 +41,7 @@ BUSY = {
 }
 """Looser entry conditions, within the allowed ranges, so that orders are many."""
 
+Program = subprocess.Popen[bytes] | nursery.Child
 Json = dict[str, Any]
 Config = dict[str, dict[str, Any]]
 
@@ -87,7 +89,7 @@ class Place:
         self.config = merged(BUSY, config or {})
         self.file = folder / "bot.toml"
         self.file.write_text(toml(self.config))
-        self._started: list[subprocess.Popen[bytes]] = []
+        self._started: list[Program] = []
 
     def close(self) -> None:
         """End what still runs, and only what was started here."""
@@ -124,13 +126,13 @@ class Place:
         addresses = {"rest_url": f"http://127.0.0.1:{port}", "ws_url": streams}
         return {"env": "sim", "key_file": str(key), "secret_file": str(secret), **addresses}
 
-    def start_bot(self, *flags: str, out: str = "bot.out") -> subprocess.Popen[bytes]:
+    def start_bot(self, *flags: str, out: str = "bot.out") -> Program:
         """Start the whole program; what it prints goes to a file that only people read."""
         return self._spawn(
             [sys.executable, "-m", "bot", "run", "--state", str(self.state), *flags], out
         )
 
-    def _spawn(self, command: list[str], out: str) -> subprocess.Popen[bytes]:
+    def _spawn(self, command: list[str], out: str) -> Program:
         with (self.folder / out).open("ab") as file:
             process = subprocess.Popen(
                 command,

@@ -5,11 +5,12 @@ import pytest
 from tests.faults import jobs
 
 SEED = 20_260_601
-FOLDERS, KILLS = 6, 31
+FOLDERS, KILLS, AT_ONCE = 6, 31, 3  # most of a job is waiting for an instant
 
 
 @pytest.mark.timeout(200)
-def test_kills_at_random_instants_lose_nothing_and_repeat_no_order(tmp_path):
+def test_kills_at_random_instants_lose_nothing_and_repeat_no_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "AT_ONCE", AT_ONCE)
     planned = [
         {"folder": str(tmp_path / f"{n}"), "kills": KILLS, "seed": SEED + n} for n in range(FOLDERS)
     ]

@@ -13,7 +13,8 @@ import subprocess
 import aiohttp
 
 from bot.engine.reactor import Point
-from tests.faults.places import Place, merged, toml
+from tests import nursery
+from tests.faults.places import Place, Program, merged, toml
 from tests.simulation import ledger, story
 from tests.simulation.outside import DEPOSIT, KEY, SECRET, Outside
 from tests.simulation.plays import CONFIG, FLAGS, LIQUIDITY, RATE, Played, begin_with, folder_of
@@ -23,6 +24,17 @@ RUNNING_SECONDS = 30.0
 KEYS = {"BOT_VENUE_KEY": KEY, "BOT_VENUE_SECRET": SECRET}
 """What the environment of ``play`` must have, because the bot inherits it."""
 KILLED_AT_A_POINT_SECONDS = 0.25
+
+
+class Nursed(Place):
+    """A place whose many short-lived bots come from the nursery."""
+
+    def _spawn(self, command: list[str], out: str) -> nursery.Child:
+        _, _, program, *args = command
+        with (self.folder / out).open("ab") as file:
+            child = nursery.start(program, *args, cwd=self.folder, stdout=file, stderr=file)
+        self._started.append(child)
+        return child
 
 
 class Sockets(Outside):
@@ -35,7 +47,7 @@ class Sockets(Outside):
         self._bot = self._start()
         self._asked = 0
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> Program:
         return self.place.start_bot("--config", str(self.place.file))
 
     async def trading(self) -> None:
@@ -102,7 +114,7 @@ class Sockets(Outside):
 def play(seed: int) -> Played:
     """Play a seed with real processes and compare both sides."""
     folder = folder_of(seed)
-    place = Place(folder, CONFIG)
+    place = Nursed(folder, CONFIG)
     try:
         begin_with(place.state)
         liquidity = f"{LIQUIDITY[seed % len(LIQUIDITY)]:g}"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation import sockets, workers
 
-RUNS, FIRST, AT_ONCE = 20, 1001, 4
+RUNS, FIRST, AT_ONCE = 20, 1001, 10  # most of a run is waiting
 
 
 @pytest.mark.timeout(600)

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.faults.places import ROOT
+from tests import nursery
+from tests.nursery import ROOT
 from tests.simulation.ledger import Counts
 from tests.simulation.plays import Played
 
 AT_ONCE = 2
 CHUNK = 20
 REPLAYED_EVERY = 8
-COMMAND = (sys.executable, "-m", "tests.simulation")
 
 
 def play_all(seeds: Iterable[int], mutation: str = "") -> list[Played]:
     """Play seeds in their order; a chunk has a process of its own."""
     waiting = list(seeds)
-    chunks = [waiting[n : n + CHUNK] for n in range(0, len(waiting), CHUNK)]
+    size = max(1, min(CHUNK, len(waiting) // AT_ONCE))
+    chunks = [waiting[n : n + size] for n in range(0, len(waiting), size)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return [
             played for found in pool.map(lambda c: _chunk(c, mutation), chunks) for played in found
@@ -31,20 +29,7 @@ def play_all(seeds: Iterable[int], mutation: str = "") -> list[Played]:
 
 def _chunk(seeds: list[int], mutation: str) -> list[Played]:
     flags = ["--json", "--replayed-every", str(REPLAYED_EVERY), "--mutation", mutation]
-    done = subprocess.run(
-        [*COMMAND, *flags, *map(str, seeds)],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "PYTHONHASHSEED": "0",
-            "OPENBLAS_NUM_THREADS": "1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = nursery.run("tests.simulation", *flags, *map(str, seeds), cwd=ROOT, timeout=300)
     lines = done.stdout.splitlines()
     assert len(lines) == len(seeds), f"{seeds}: {done.stderr[-3000:]}"
     return list(_played(lines))
