@@ -31,7 +31,7 @@ only_library()
 
 from tests.faults import awaitfaults, awaits, checker  # noqa: E402
 from tests.faults.awaitfaults import Target  # noqa: E402
-from tests.faults.forkserver import Child, Counters  # noqa: E402
+from tests.faults.forkserver import FINAL, Child, Counters  # noqa: E402
 from tests.faults.places import Config, Place, merged, toml, until  # noqa: E402
 
 REACH_SECONDS = 5.0
@@ -97,7 +97,7 @@ class Campaign:
         venue = {"venue": self.place.start_relay(self.place.start_exchange(*FLAGS))}
         config = merged(self.place.config, venue)
         self.place.file.write_text(toml(config))
-        self.final.write_text(toml(merged(config, {"shutdown": {"flatten": True}})))
+        self.final.write_text(toml(merged(config, FINAL)))
         try:
             for one in self.job.targets:
                 tried = (self.kill(Target(**one)) for _ in range(self.job.attempts))

@@ -94,7 +94,7 @@ def check(folder: Path, *, finished: bool, speed: float = 0) -> Report:
             executions=len(evidence.of("fill")),
         )
         promises = [lost, repeated, unknown, sound, moved_by_a_start, entered_while_latched, beaten]
-        for promise in [*promises, *([booked, orphans] if finished else [])]:
+        for promise in [*promises, *([ended_well, booked, orphans] if finished else [])]:
             report.violations += promise(evidence)
         if speed:
             report.violations += uncovered(evidence, speed)
@@ -225,6 +225,14 @@ def state_at(db: Connection, machine: str, id_: int) -> str:
         (machine, id_),
     ).fetchone()
     return row[0] if row else ""
+
+
+def ended_well(evidence: Evidence) -> Iterator[str]:
+    """The last run closed what was open and knew of everything what became of it, in good time."""
+    sql = "SELECT reason FROM instance WHERE machine = 'process' AND state = 'STOPPED'"
+    row = evidence.db.execute(sql).fetchone()
+    if row is None or row[0].startswith("gave up"):
+        yield f"the last run did not end well: {row[0] if row else 'it is not STOPPED'}"
 
 
 def booked(evidence: Evidence) -> Iterator[str]:
