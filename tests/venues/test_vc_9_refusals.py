@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def refusals(tmp_path_factory):
         for name, (rights, _) in KEYS.items():
             if name == "today":
                 rights = {"expires_ms": market_ms + DAY_MS // 2}
-            exchange.control("key", key=name, secret="s", **rights)
+            exchange.control("key", key=f"key-{name}", secret="s", **rights)
             bots[name] = start_bot(tmp_path_factory.mktemp(name), exchange, name)
         yield {name: (*bot.communicate(timeout=60), bot.returncode) for name, bot in bots.items()}
     finally:
@@ -49,7 +50,7 @@ def start_bot(folder, exchange, name) -> subprocess.Popen:
         f'[venue]\nenv = "sim"\naccount = "{account}"\n'
         f'rest_url = "{exchange.url}"\nws_url = "{exchange.ws_url}"\n'
     )
-    environment = {**os.environ, "BOT_VENUE_KEY": name, "BOT_VENUE_SECRET": "s"}
+    environment = {**os.environ, "BOT_VENUE_KEY": f"key-{name}", "BOT_VENUE_SECRET": "s"}
     environment["PYTHONPATH"] = str(Path.cwd())
     return subprocess.Popen(
         [sys.executable, "-m", "bot", "run", "--for", "40s"],
@@ -64,6 +65,7 @@ def start_bot(folder, exchange, name) -> subprocess.Popen:
 @pytest.mark.parametrize("name", KEYS)
 def test_vc63_a_bot_that_may_not_trade_says_why_and_does_not_come_back(refusals, name):
     said, _, code = refusals[name]
-    sentences = [line for line in said.splitlines() if line.startswith("refused: ")]
+    lines = [json.loads(line).get("said", "") for line in said.splitlines()]
+    sentences = [line for line in lines if line.startswith("refused: ")]
     assert (code, len(sentences)) == (78, 1), said
     assert KEYS[name][1] in sentences[0]
