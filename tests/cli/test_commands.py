@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import migrations
 from bot.cli import app
 from bot.desk.catalogue import VIEWS
 from bot.store.lease import Lease
@@ -38,6 +39,16 @@ COMMANDS = (
     ("migrate",),
     ("backup",),
     ("restore",),
+    ("train",),
+    ("models",),
+    ("models", "list"),
+    ("models", "show"),
+    ("models", "verify"),
+    ("models", "promote"),
+    ("models", "rollback"),
+    ("models", "quarantine"),
+    ("models", "retire"),
+    ("models", "requalify"),
     ("panic",),
     ("deadman",),
 )
@@ -58,6 +69,8 @@ JSON = (
     ("backup",),
     ("do", "hold", "--reason", "news"),
     ("tail", "-n", "1"),
+    ("models", "list"),
+    ("models", "show", "aaaa"),
 )
 
 ENDLESS = "with recursive c(x) as (select 1 union all select x+1 from c) select count(*) from c"
@@ -69,7 +82,7 @@ def test_every_command_has_help_with_its_exit_codes(capsys, command):
     shown = capsys.readouterr().out
     text = " ".join(shown.split())
     assert "0 ok · 1 failed · 2 usage or config · 3 refused" in text
-    assert "--json" in text or command in (("audit",), ("config",))
+    assert "--json" in text or command in (("audit",), ("config",), ("models",))
     described = shown.partition("Usage:")[2].splitlines()[1:]
     assert any(line.strip() for line in described)
 
@@ -109,6 +122,9 @@ def test_json_is_one_document_and_nothing_else(bot, command):
         (("do", "release", "--reason", "x"), 5),
         (("do", "nonsense", "--reason", "x"), 2),
         (("do", "hold"), 2),
+        (("train", "--dry-run"), 2),
+        (("models", "list"), 2),
+        (("models", "promote", "a", "--reason", "x"), 2),
         (("do", "hold", "novalue", "--reason", "x"), 2),
         (("machines", "nonsense"), 2),
         (("nonsense",), 2),
@@ -259,7 +275,7 @@ def test_a_change_of_the_past_fails_audit_and_replay(bot):
 
 def test_migrate_makes_lists_and_does_nothing_twice(empty):
     first = empty("migrate", "--json")
-    every = ["m0001_spine", "m0002_venue_edge", "m0003_alerts", "m0004_models", "m0005_health"]
+    every = migrations.names()
     assert (first.code, first.data["ran"], first.data["backup"]) == (0, every, None)
     assert Path(f"{empty.state}-wal").exists(), "a writer leaves without closing"
     assert empty("migrate").out == "nothing to do\n"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from bot.core.effects import Backfill, Leverage, Notify, Reconcile, Submit
+from bot.core import model_events as e
+from bot.core.effects import Backfill, Leverage, Notify, Reconcile, Submit, VerifyModel
 from bot.core.events import (
     Accepted,
     CandleClosed,
@@ -38,7 +39,8 @@ from tests.store.kept import kept
 MIDNIGHT = 1_700_006_400_000  # 2023-11-15 00:00 UTC
 START = MIDNIGHT - 20 * MINUTE
 WON, LOST = D(3), D(-2)
-CARRIED_OUT = (Notify, Leverage, Reconcile, Backfill)
+MODEL = "a" * 64
+CARRIED_OUT = (Notify, Leverage, Reconcile, Backfill, VerifyModel)
 """Effects that arrive without a word of the story."""
 
 
@@ -130,6 +132,20 @@ class Story:
         self.say(Doubted(at=self.world.at, order=order, reason="no answer within 5 s"))
         return order
 
+    def learn(self):
+        """Let a trainer make a model, which is verified and says a word."""
+        at, run = self.world.at, "t1"
+        ended = {"cause": "ok", "reason": "made", "seconds": 2.5, "peak_mb": 240, "rows": 900}
+        self.say(
+            e.TrainingQueued(at=at, run=run, rows=1000, operator="ana"),
+            e.TrainingStarted(at=at, run=run, attempt=1, rows=1000, pid=7),
+            e.TrainingEnded(at=at, run=run, attempt=1, model=MODEL, **ended),
+            e.ModelVerified(
+                at=at, model=MODEL, manifest='{"trained_to": 1}', trained_to=1, skill=0.1
+            ),
+            e.ModelsScored(at=at, symbol=BTC, open_time=START, scores=(e.Score(MODEL, 0.5),)),
+        )
+
     def snapshot(self):
         snapshots.save(self.reactor.writer, self.world, MIDNIGHT, "b")
 
@@ -153,6 +169,7 @@ def tell(path: Path) -> Story:
     while story.at < MIDNIGHT + 2 * MINUTE:
         story.minute()
     story.enter()
+    story.learn()
     story.snapshot()
     return story
 
