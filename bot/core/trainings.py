@@ -86,7 +86,7 @@ TRAINING = Table("training", TrainingState, (
     Row((QUEUED, RETRYING),           TrainingStarted, begun,   RUNNING),
     Row(RUNNING,                      TrainingEnded,   made,    SUCCEEDED),
     Row(RUNNING,                      TrainingEnded,   smaller, RETRYING),
-    Row(RUNNING,                      TrainingEnded,   gave_up, FAILED,   (tell,)),
+    Row((QUEUED, RUNNING, RETRYING),  TrainingEnded,   gave_up, FAILED,   (tell,)),
     Row((QUEUED, RUNNING, RETRYING),  Ticked,          silent,  FAILED,   (tell,)),
 ), key="run id", final=frozenset({SUCCEEDED, FAILED}))
 # fmt: on

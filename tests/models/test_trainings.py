@@ -47,6 +47,14 @@ def test_the_last_attempt_fails_with_a_sentence_and_people_are_told():
     assert not told.world.machines["training"], "what is at its end is forgotten"
 
 
+def test_a_training_that_ends_before_it_began_has_failed():
+    world = a_world()
+    told = go(world, queued(world), ended(world, cause="interrupted", reason="a person"))
+    assert "training t1: QUEUED → FAILED" in told.moves
+    assert told.world.state("training", "t1") == ""
+    assert told.noted(AttemptEnded)[0].cause == "interrupted"
+
+
 def test_a_trainer_that_falls_silent_has_failed():
     world = a_world()
     world = go(world, queued(world), begun(world)).world

@@ -18,10 +18,10 @@ import pytest
 from bot.core.settings import Strategy
 from bot.learn.features import feature_hash
 from bot.learn.training import NAMES
-from tests.faults.places import BUSY, ROOT, Place, connected, until
+from tests.faults.places import BUSY, ROOT, Place, connected, gone, until
 from tests.models.made import a_graph, published
 
-NEEDS = {"training": {"rows_min": 300}, "models": {"skill_min": -1.0}}
+NEEDS = {"training": {"rows_min": 300, "rows_max": 4_000}, "models": {"skill_min": -1.0}}
 STRATEGY = Strategy(**BUSY["strategy"])
 FITS = {"feature_hash": feature_hash(NAMES, STRATEGY)}
 
@@ -133,7 +133,7 @@ def test_a_trainer_that_is_killed_is_a_row_and_half_the_candles_make_a_model(pla
         " WHERE run = ? ORDER BY attempt",
         learnt["run"],
     )
-    half = "half the candles: 100000 instead of 200000"
+    half = "half the candles: 2000 instead of 4000"
     assert rows[0][:6] == (1, "killed", 9, 0, half, "")
     assert (rows[1][1], rows[1][5], rows[1][6]) == ("ok", learnt["model"], 1)
     moves = place.rows(
@@ -208,6 +208,22 @@ def test_a_report_that_is_nonsense_or_out_of_order_is_refused(place):
     assert "error" in place.report("TrainingQueued", rows=1)
 
 
+def test_a_trainer_that_a_person_ends_says_so_and_leaves_no_process(place):
+    training = place.cli("train", "--json")
+    for line in training.stderr:
+        found = re.match(r"attempt 1 is process (\d+)", line)
+        if found:
+            break
+    training.send_signal(signal.SIGTERM)
+    out, err = training.communicate(timeout=60)
+    assert training.returncode == 1, err
+    (attempt,) = json.loads(out)["attempts"]
+    assert (attempt["cause"], attempt["model"]) == ("interrupted", "")
+    until(lambda: gone(int(found[1])), "the process that learns is gone")
+    run = json.loads(out)["run"]
+    assert place.state_of("training", run) == "FAILED"
+
+
 def test_a_champion_damaged_while_the_bot_was_dead_gives_way_at_boot_and_trading_goes_on(
     place, learnt
 ):
@@ -235,21 +251,20 @@ def test_a_stopped_bot_takes_reports_and_its_history_with_scores_replays(place):
     bot.send_signal(signal.SIGTERM)
     assert bot.wait(40) == 0, place.said()[-2000:]
     config = place.file.read_text()
-    place.file.write_text(config.replace("[training]", "[training]\nmemory_mb = 256"))
+    place.file.write_text(config.replace("[training]", "[training]\nmemory_mb = 256\nretries = 1"))
     code, document, err = place.run("train")
     assert code == 1, err
-    assert [a["cause"] for a in document["attempts"]] == ["memory"] * 3, err
+    assert [a["cause"] for a in document["attempts"]] == ["memory"] * 2, err
     rows = place.rows(
         "SELECT cause, exit_code, reduced FROM training_attempt WHERE run = ? ORDER BY attempt",
         document["run"],
         alive=False,
     )
-    assert [row[:2] for row in rows] == [("memory", 75)] * 3
-    assert rows[1][2] == "half the candles: 50000 instead of 100000"
-    assert rows[2][2] == ""
+    assert [row[:2] for row in rows] == [("memory", 75)] * 2
+    assert [row[2] for row in rows] == ["half the candles: 2000 instead of 4000", ""]
     sql = "SELECT state, reason FROM instance WHERE machine = 'training' AND key = ?"
     state, reason = place.rows(sql, document["run"], alive=False)[0]
-    assert (state, reason[:36]) == ("FAILED", "attempt 3: it ran out of its memory:")
+    assert (state, reason[:36]) == ("FAILED", "attempt 2: it ran out of its memory:")
     replay = place.cli("replay", "--check")
     out, err = replay.communicate(timeout=60)
     assert replay.returncode == 0, out + err
