@@ -26,6 +26,10 @@ COMMANDS = (
     ("status",),
     ("metrics",),
     ("do",),
+    ("alerts",),
+    ("alerts", "test"),
+    ("alerts", "list"),
+    ("alerts", "ack"),
     ("tail",),
     ("query",),
     ("machines",),
@@ -71,6 +75,7 @@ JSON = (
     ("tail", "-n", "1"),
     ("models", "list"),
     ("models", "show", "aaaa"),
+    ("alerts", "list"),
 )
 
 ENDLESS = "with recursive c(x) as (select 1 union all select x+1 from c) select count(*) from c"
@@ -82,7 +87,7 @@ def test_every_command_has_help_with_its_exit_codes(capsys, command):
     shown = capsys.readouterr().out
     text = " ".join(shown.split())
     assert "0 ok · 1 failed · 2 usage or config · 3 refused" in text
-    assert "--json" in text or command in (("audit",), ("config",), ("models",))
+    assert "--json" in text or command in (("alerts",), ("audit",), ("config",), ("models",))
     described = shown.partition("Usage:")[2].splitlines()[1:]
     assert any(line.strip() for line in described)
 
