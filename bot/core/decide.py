@@ -30,6 +30,7 @@ from bot.core import (
     process,
     protection,
     reconciliation,
+    restarts,
     runs,
     shadow,
     working,
@@ -88,6 +89,7 @@ BORN_AT_START = (
 
 def started(turn: Turn, event: events.Started) -> None:
     """Take the configuration in; give birth to the machines of the account."""
+    before = turn.world
     turn.set(
         instance=event.instance,
         epoch=event.epoch,
@@ -100,6 +102,7 @@ def started(turn: Turn, event: events.Started) -> None:
     parameters.apply(turn)
     for table in BORN_AT_START:
         turn.fire(table, event)
+    restarts.count(turn, event, before)
 
 
 def reconciled(turn: Turn, event: events.Reconciled) -> None:

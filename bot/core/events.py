@@ -24,7 +24,10 @@ class Event(Struct, frozen=True, tag=True, kw_only=True):
 
 
 class Started(Event, frozen=True):
-    """A process took the lease. It carries the effective configuration, so that replay knows it."""
+    """A process took the lease. It carries the effective configuration, so that replay knows it.
+
+    ``ended``: the last words of the process before it, empty if it died without any.
+    """
 
     instance: str
     epoch: int
@@ -32,6 +35,7 @@ class Started(Event, frozen=True):
     config_hash: str
     settings: Settings
     rate: float = 1.0
+    ended: str = ""
 
 
 class Recovered(Event, frozen=True):

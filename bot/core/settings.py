@@ -215,6 +215,18 @@ class Storage(Struct, frozen=True):
     ] = 7
 
 
+class Restarts(Struct, frozen=True):
+    """When a bot that keeps dying may no longer trade."""
+
+    crashes_max: Annotated[
+        int,
+        _number("So many runs that did not end in STOPPED hold the account.", 1, 10_000),
+    ] = 3
+    window_real_seconds: Annotated[
+        float, _number("Crashes longer ago than this are not counted.", 60, 86_400)
+    ] = 600.0
+
+
 class Settings(Struct, frozen=True):
     """The whole of what tunes decisions. Immutable; a change makes a new one."""
 
@@ -230,6 +242,7 @@ class Settings(Struct, frozen=True):
     delivery: Delivery = Delivery()
     shutdown: Shutdown = Shutdown()
     storage: Storage = Storage()
+    restarts: Restarts = Restarts()
 
 
 PROFILES: dict[str, dict[str, float]] = {

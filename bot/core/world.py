@@ -191,6 +191,13 @@ class Override(Struct, frozen=True):
     operator: str
 
 
+class Crash(Struct, frozen=True, array_like=True):
+    """A run that did not end in STOPPED: when the next start found that, and how it ended."""
+
+    at: int
+    why: str
+
+
 class World(Struct, frozen=True):
     """Everything the bot remembers. ``machines``: machine → key → where it stands.
 
@@ -201,6 +208,7 @@ class World(Struct, frozen=True):
     ``foreign``: open orders at the venue that are not ours, by the venue's id.
     ``fills``, ``moves``: the executions and cash moves booked last → when. ``troubles``: requests in a row that failed.
     ``stranger``: the order of the last execution that was not ours.
+    ``crashes``: the crashes of late, oldest first.
     ``guard_before``: where the guard stood before doubt about an order lowered it.
     """
 
@@ -238,6 +246,7 @@ class World(Struct, frozen=True):
     private_up_at: int = 0
     halt: str = ""
     panic_read: str = ""
+    crashes: tuple[Crash, ...] = ()
     parameters: dict[str, Override] = {}
 
     def instance_of(self, machine: str, key: str = ACCOUNT) -> Instance | None:
