@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import sys
 from contextlib import suppress
@@ -12,6 +13,7 @@ from bot.edge.clock import MarketClock
 from bot.edge.files import Halt, Heartbeat
 from bot.edge.venues.bybit import Bybit
 from bot.engine.boot import Paths
+from bot.engine.watchdog import ask_for_time
 from bot.errors import Retryable
 from bot.panic import panic
 
@@ -42,6 +44,7 @@ async def protect_only(where: Venue, paths: Paths, why: str) -> int:
         flush=True,
     )
     beating = asyncio.create_task(_beat(paths))
+    asking = asyncio.create_task(ask_for_time("PROTECT_ONLY", math.inf))
     while not stopped.is_set():
         for line in await panic(venue, Halt(paths.halt), paths.panic, False, "boot", reason, None):
             print(line, file=sys.stderr, flush=True)
@@ -51,6 +54,7 @@ async def protect_only(where: Venue, paths: Paths, why: str) -> int:
         except TimeoutError:
             continue
     beating.cancel()
+    asking.cancel()
     await venue.close()
     return EXIT_PROTECTED
 

@@ -25,8 +25,8 @@ from bot.core.events import (
 from bot.edge import embedded
 from bot.edge.clock import MarketClock
 from bot.edge.commands import Caller, Commands, Request
-from bot.edge.files import Halt, Heartbeat
-from bot.edge.host import sd_notify
+from bot.edge.files import Halt, Heartbeat, LastWords
+from bot.edge.host import group_id, sd_notify
 from bot.edge.notify import Notifier
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.frames import Marks
@@ -42,6 +42,7 @@ from bot.engine.reactor import Committed, Probe, no_probe
 from bot.engine.screen import Screen, summary
 from bot.engine.venue import Venue, find_venue
 from bot.engine.watch import Watch
+from bot.engine.watchdog import Part, Watchdog, ask_for_time
 from bot.errors import BotError, ChainBroken, Retryable, StoreBusy, StoreFatal
 from bot.store import chain
 from bot.store.database import open_reader
@@ -52,6 +53,7 @@ EXIT_OK, EXIT_RESTART, EXIT_CONFIG = 0, 75, 78
 
 def run(loaded: Loaded, state: Path, seconds: float | None = None, probe: Probe = no_probe) -> int:
     """Run until stopped; return the exit code. Raises LeaseHeld, ConfigError, any BotError."""
+    group_id(loaded.config.roles.operators_group)  # what is wrong is said before anything starts
     paths = boot.Paths(state)
     try:
         lease = boot.take_lease(paths.state)
@@ -68,11 +70,21 @@ async def _main(loaded: Loaded, paths: boot.Paths, seconds: float | None, probe:
     """Boot, or protect what is open if the database cannot be used."""
     where = asyncio.create_task(find_venue(loaded.config, paths.folder))
     try:
-        booted = await asyncio.to_thread(boot.open_state, paths.state)
+        booted = await _opened(loaded.config, paths.state)
     except (StoreBusy, StoreFatal, ChainBroken) as error:
         return await protect_only(await where, paths, f"state.db cannot be used: {error}")
     service = Service(loaded, paths, booted, await where, probe)
     return await service.serve(seconds)
+
+
+async def _opened(config: Config, state: Path) -> boot.Booted:
+    """Rebuild memory, however long that takes: the service manager is asked for the time."""
+    limit = config.watchdog.boot_real_seconds
+    asking = asyncio.create_task(ask_for_time(f"BOOT opening {state.name}", limit))
+    try:
+        return await asyncio.to_thread(boot.open_state, state)
+    finally:
+        asking.cancel()
 
 
 async def _protect_only(config: Config, paths: boot.Paths, why: str) -> int:
@@ -98,8 +110,10 @@ class Service:
         )
         self.inbox = Inbox(loaded.config.store.queue_max)
         self.latch, self.halt, self.marks = Latch(), Halt(paths.halt), Marks()
+        self.words = LastWords(paths.words)
         self.reactor = boot.build_reactor(booted, settings, probe=probe)
         self.heartbeat = Heartbeat(paths.heartbeat)
+        self.watchdog = Watchdog(loaded.config.watchdog, told=self._late)
         self.loop = Loop(
             self.reactor,
             self.inbox,
@@ -130,7 +144,8 @@ class Service:
             world=lambda: self.loop.world,
             lost=self._files_lost,
         )
-        self.commands = Commands(paths.socket, self._command, self._past)
+        self.operators = group_id(loaded.config.roles.operators_group)
+        self.commands = Commands(paths.socket, self._command, self._past, group=self.operators)
         self.exit_code: asyncio.Future[int] | None = None
         self.exit_as = EXIT_OK
         self.asyncio_loop = asyncio.get_running_loop()
@@ -143,9 +158,16 @@ class Service:
         await self.venue.open()
         await self.watch.follow_clock()
         for event in boot.first_events(
-            self.booted, self.paths, self.loaded.config.settings, self.loaded.hash, self.clock.now()
+            self.booted,
+            self.paths,
+            self.loaded.config.settings,
+            self.loaded.hash,
+            self.clock.now(),
+            rate=self.clock.rate,
         ):
             self.post(event)
+        if self.operators >= 0:
+            self.halt.share(self.operators)
         self._take_process()
         self.loop.start()
         await self.commands.open()
@@ -178,7 +200,9 @@ class Service:
             self.watch,
             say=self.screen.say,
             refused=self._refused,
+            tried=lambda: self.watchdog.moved(Part.FEED),
         )
+        yield self.watchdog.follow_loop()
         yield from self.watch.senses()
         yield self.screen.live(lambda: self.loop.world, lambda: self.latch.reason)
 
@@ -244,7 +268,14 @@ class Service:
         print(f"ending: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         if self.latch.reason:
             self._mark_halt(self.latch.reason)
+        self.words.write(f"{type(error).__name__}: {error}")
         os._exit(EXIT_RESTART)
+
+    def _late(self, sentences: str) -> None:
+        """Say which part stands still, or that none does any more; the next boot may ask why."""
+        now = f"late: {sentences}" if sentences else "late no more: every part moves again"
+        print(now, file=sys.stderr, flush=True)
+        self.words.write(sentences)
 
     def _mark_halt(self, reason: str) -> None:
         """A tightening that could not be committed is left as a mark that the next boot reads."""
@@ -257,10 +288,12 @@ class Service:
 
     def post(self, event: Event) -> None:
         """Give the reactor an event; from any thread."""
+        self.watchdog.heard(event)
         self.inbox.put(event)
 
     def _committed(self, committed: Committed) -> None:
         """After COMMIT, on the reactor's thread."""
+        self.watchdog.moved(Part.COMMIT)
         self.asyncio_loop.call_soon_threadsafe(self._after_commit, committed)
 
     def _after_commit(self, committed: Committed) -> None:
@@ -269,6 +302,7 @@ class Service:
         moves = {entry.step.dest for entry in committed.entries if entry.step.machine == "process"}
         if "BOOT" in moves:
             self.watch.booted = True
+            self.words.write("")  # the last process's are in the journal now
         if "RUNNING" in moves:
             sd_notify("READY=1")
 
@@ -279,7 +313,7 @@ class Service:
         except Retryable as error:
             self.latch.tighten(str(error))
         head = f"#{signs['head_id']} {signs['head']}"
-        sd_notify(f"WATCHDOG=1\nSTATUS={signs['process']} {signs['level']} head {head}")
+        self.watchdog.beat(self.loop.world, f"{signs['process']} {signs['level']} head {head}")
 
     # -- operator ----------------------------------------------------------------------------------
 
