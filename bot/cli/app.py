@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from bot.cli import commanding, configuring, deadman, keeping, proving, watching
+from bot.cli import commanding, configuring, deadman, installing, keeping, proving, watching
 from bot.cli.output import CODES, Exit, put_json, say
 from bot.desk.query import BadQuery
 from bot.errors import BotError, ConfigError, NotRunning, OutcomeUnknown, Refused
@@ -66,6 +66,7 @@ for command in (
     keeping.restore,
     commanding.panic,
     deadman.deadman,
+    installing.install,
 ):
     bot.add_command(command)
 
