@@ -14,6 +14,7 @@ from bot.cli import (
     commanding,
     configuring,
     deadman,
+    installing,
     keeping,
     models,
     proving,
@@ -80,6 +81,7 @@ for command in (
     models.models,
     commanding.panic,
     deadman.deadman,
+    installing.install,
 ):
     bot.add_command(command)
 

@@ -38,14 +38,14 @@ def _stamp() -> str:
     return f"{datetime.fromtimestamp(now / 1000, UTC):%Y%m%dT%H%M%S}{now % 1000:03d}Z"
 
 
-def _make_backup(state: Path, folder: Path) -> Backup:
+def _make_backup(state: Path, folder: Path, keep: int | None = None) -> Backup:
     from bot.desk import files
     from bot.store import backup as store
 
     connection = files.open_state(state)
     try:
         with patience(connection, "copying"):
-            return store.make(connection, state, folder, _stamp())
+            return store.make(connection, state, folder, _stamp(), keep=keep or store.KEPT)
     finally:
         connection.close()
 
@@ -80,13 +80,19 @@ def migrate(state: Path, as_json: bool) -> int:
 
 @click.command(epilog=CODES)
 @click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=None)
+@click.option(
+    "--keep",
+    type=click.IntRange(1, 10_000),
+    default=None,
+    help="How many backups stay once the new one is verified; default 14.",
+)
 @state_option
 @json_option
-def backup(folder: Path | None, state: Path, as_json: bool) -> int:
-    """Make a verified copy while the bot runs or not; the newest 14 are kept."""
+def backup(folder: Path | None, keep: int | None, state: Path, as_json: bool) -> int:
+    """Make a verified copy while the bot runs or not, and drop the oldest."""
     from bot.desk import files
 
-    made = _make_backup(state, folder or files.Beside(state).backups)
+    made = _make_backup(state, folder or files.Beside(state).backups, keep)
     if as_json:
         put_json({**_as_json(made), "verified": True})
     else:

@@ -239,6 +239,44 @@ class Training(_Section, frozen=True):
     ] = 128
 
 
+class Watchdog(_Section, frozen=True):
+    """How long each part of a bot may stand still before its service manager is to end it."""
+
+    loop_real_seconds: Annotated[
+        float, _number("The asyncio loop turns within this, real s.", 1, 60)
+    ] = 10
+    reactor_real_seconds: Annotated[
+        float, _number("The reactor's thread turns within this, real s.", 1, 60)
+    ] = 10
+    commit_real_seconds: Annotated[
+        float,
+        _number(
+            "A transaction is committed within this, real s; the reactor gives up at 60.", 65, 600
+        ),
+    ] = 75
+    feed_real_seconds: Annotated[
+        float, _number("Quotes come, or a connection is tried, within this, real s.", 60, 600)
+    ] = 90
+    stops_real_seconds: Annotated[
+        float,
+        _number(
+            "Stops and positions are compared, or that is tried, within this, real s.", 240, 3_600
+        ),
+    ] = 300
+    boot_real_seconds: Annotated[
+        float, _number("A database is opened, migrated, and read within this, real s.", 30, 86_400)
+    ] = 900
+
+
+class Roles(_Section, frozen=True):
+    """Who may do what, by Unix group."""
+
+    operators_group: Annotated[
+        str,
+        _text("Group that may command the bot and set HALT; empty: the group of its process."),
+    ] = ""
+
+
 class Edge(Struct, frozen=True):
     """The sections that decisions do not read."""
 
@@ -250,6 +288,8 @@ class Edge(Struct, frozen=True):
     metrics: Metrics = Metrics()
     log: Log = Log()
     training: Training = Training()
+    watchdog: Watchdog = Watchdog()
+    roles: Roles = Roles()
 
 
 class Config(Edge, frozen=True):

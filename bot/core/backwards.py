@@ -45,6 +45,7 @@ def go_back(turn: Turn, at: int) -> None:
     turn.set(
         at=at,
         private_up_at=min(world.private_up_at, at),
+        crashes=tuple(_capped(crash, at, "at") for crash in world.crashes),
         breaker_until=min(world.breaker_until, at),
         intents=tuple(_capped(i, at, "at") for i in world.intents),
         messages=replace(

@@ -25,6 +25,7 @@ from bot.core import (
     feeds,
     foreign,
     health,
+    health_events,
     holds,
     model_events,
     models,
@@ -34,6 +35,7 @@ from bot.core import (
     process,
     protection,
     reconciliation,
+    restarts,
     runs,
     shadow,
     trainings,
@@ -97,6 +99,7 @@ BORN_AT_START = (
 
 def started(turn: Turn, event: events.Started) -> None:
     """Take the configuration in; give birth to the machines of the account."""
+    before = turn.world
     turn.set(
         instance=event.instance,
         epoch=event.epoch,
@@ -111,6 +114,7 @@ def started(turn: Turn, event: events.Started) -> None:
     parameters.apply(turn)
     for table in BORN_AT_START:
         turn.fire(table, event)
+    restarts.count(turn, event, before)
 
 
 def reconciled(turn: Turn, event: events.Reconciled) -> None:
@@ -267,7 +271,7 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.StorageChecked:   (storage_checked,),
     events.Halted:           (halted,),
     events.Commanded:        (runs.command,),
-    events.Sampled:          (health.sampled,),
+    health_events.Sampled:          (health.sampled,),
     model_events.TrainingQueued:  (trainings.reported,),
     model_events.TrainingStarted: (trainings.reported,),
     model_events.TrainingEnded:   (trainings.reported,),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bot.core import event, model_events
+from bot.core import event, health_events, model_events
 from bot.core.effects import Notify
 from bot.core.settings import Settings
 from bot.core.values import Candle, CashMove, Instrument, VenueFill, VenueOrder, VenuePosition
@@ -24,6 +24,7 @@ class Started(Event, frozen=True):
     """A process took the lease. It carries the effective configuration, so that replay knows it.
 
     ``channels`` and ``second`` name the channels to people, never their addresses.
+    ``ended``: the last words of the process before it, empty if it died without any.
     """
 
     instance: str
@@ -34,6 +35,7 @@ class Started(Event, frozen=True):
     rate: float = 1.0
     channels: tuple[str, ...] = ()
     second: tuple[str, ...] = ()
+    ended: str = ""
 
 
 class Recovered(Event, frozen=True):
@@ -353,13 +355,6 @@ class Reviewed(Event, frozen=True):
     trades: int
 
 
-class Sampled(Event, frozen=True):
-    """The host was measured; ``pace`` (fast, slow) says which checks are to be made on it."""
-
-    pace: str
-    samples: dict[str, float]
-
-
 Journaled = (
     Started
     | Recovered
@@ -394,6 +389,6 @@ Journaled = (
     | Halted
     | Panicked
     | Commanded
-    | Sampled
+    | health_events.Sampled
     | model_events.Journaled
 )

@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from bot.core import slo
 from bot.core.checks import CHECKS, FAST, Check, Finding
 from bot.core.effects import Effect, Notify
-from bot.core.events import Event, Sampled
 from bot.core.facts import CheckMarked
+from bot.core.health_events import Probed, Sampled
 from bot.core.machine import BORN, Row, Table
 
 if TYPE_CHECKING:
@@ -37,15 +37,6 @@ class CheckState(StrEnum):
 
 
 WELL, SUSPECT, ESCALATED = CheckState
-
-
-class Probed(Event, frozen=True):
-    """A check was made (derived at a sampling)."""
-
-    check: str
-    well: bool
-    said: str
-    times: int
 
 
 def fine(world: World, event: Probed, key: str) -> str | None:

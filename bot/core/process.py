@@ -47,7 +47,9 @@ ALIVE = (BOOT, RECOVERING, RECONCILING, RUNNING, DRAINING)
 
 def crashed(world: World, event: Started, key: str) -> str:
     """The last process did not reach STOPPED."""
-    return f"crash recorded: the last process ended in {world.state('process')} without stopping"
+    words = f": {event.ended}" if event.ended else ""
+    state = world.state("process")
+    return f"crash recorded: the last process ended in {state} without stopping{words}"
 
 
 def recovered(world: World, event: Recovered, key: str) -> str:

@@ -242,6 +242,18 @@ class Models(Struct, frozen=True):
     ] = 1_800.0
 
 
+class Restarts(Struct, frozen=True):
+    """When a bot that keeps dying may no longer trade."""
+
+    crashes_max: Annotated[
+        int,
+        _number("So many runs that did not end in STOPPED hold the account.", 1, 10_000),
+    ] = 3
+    window_real_seconds: Annotated[
+        float, _number("Crashes longer ago than this are not counted.", 60, 86_400)
+    ] = 600.0
+
+
 class Settings(Struct, frozen=True):
     """The whole of what tunes decisions. Immutable; a change makes a new one."""
 
@@ -260,6 +272,7 @@ class Settings(Struct, frozen=True):
     storage: Storage = Storage()
     health: Health = Health()
     models: Models = Models()
+    restarts: Restarts = Restarts()
 
 
 PROFILES: dict[str, dict[str, float]] = {

@@ -244,6 +244,13 @@ class Heir(Struct, frozen=True):
     back: bool
 
 
+class Crash(Struct, frozen=True, array_like=True):
+    """A run that did not end in STOPPED: when the next start found that, and how it ended."""
+
+    at: int
+    why: str
+
+
 class World(Struct, frozen=True):
     """Everything the bot remembers. ``machines``: machine → key → where it stands.
 
@@ -254,6 +261,7 @@ class World(Struct, frozen=True):
     ``foreign``: open orders at the venue that are not ours, by the venue's id.
     ``fills``, ``moves``: the executions and cash moves booked last → when. ``troubles``: requests in a row that failed.
     ``stranger``: the order of the last execution that was not ours.
+    ``crashes``: the crashes of late, oldest first.
     ``guard_before``: where the guard stood before doubt about an order lowered it.
     ``alerts``: those not closed, by id; ``digest_at``: when the next digest is due, 0 if none is.
     ``channels``, ``second``: the names of the channels to people, by group.
@@ -294,6 +302,7 @@ class World(Struct, frozen=True):
     private_up_at: int = 0
     halt: str = ""
     panic_read: str = ""
+    crashes: tuple[Crash, ...] = ()
     parameters: dict[str, Override] = {}
     health: HealthMemory = HealthMemory()
     alerts: dict[str, Alert] = {}

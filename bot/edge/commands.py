@@ -51,7 +51,8 @@ class Caller(Struct, frozen=True):
 class Commands:
     """Listens at ``path``. ``accept(request, caller)`` posts a command, or returns why not.
 
-    ``past(after)`` returns the committed transitions after an id, as the lines to stream.
+    ``past(after)`` returns the committed transitions after an id, as the lines to stream. ``group``
+    is who may connect; -1: the group that the folder gives.
     """
 
     def __init__(
@@ -59,7 +60,10 @@ class Commands:
         path: Path,
         accept: Callable[[Request, Caller], str | None],
         past: Callable[[int], list[dict[str, Any]]],
+        *,
+        group: int = -1,
     ) -> None:
+        self.group = group
         self.path, self.accept, self.past = path, accept, past
         self._server: asyncio.Server | None = None
         self._watchers: set[asyncio.Queue[dict[str, Any]]] = set()
@@ -74,6 +78,8 @@ class Commands:
             listener.bind(f"/proc/self/fd/{folder}/{self.path.name}")
         finally:
             os.close(folder)
+        if self.group >= 0:
+            os.chown(self.path, -1, self.group)
         self.path.chmod(0o660)
         self._server = await asyncio.start_unix_server(
             self._serve, sock=listener, limit=LINE_BYTES_MAX

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from bot.errors import Refused, Retryable
 
 HEARTBEAT_BYTES = 2048
 HALT_BYTES = 4096
+WORDS_MAX = 300
 UNREADABLE = "HALT file"
 
 
@@ -68,6 +70,31 @@ class Heartbeat:
         os.close(self._fd)
 
 
+# -- last words ------------------------------------------------------------------------------------
+
+
+class LastWords:
+    """What a process says before it ends in a fault; the next start writes it into the journal."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> str:
+        """Return the words, cleaned; "" if there are none or they cannot be read."""
+        try:
+            return safe_text(self.path.read_bytes().decode(errors="replace"), WORDS_MAX)
+        except OSError:
+            return ""
+
+    def write(self, words: str) -> None:
+        """Leave these words, or none. A disk that refuses is no reason not to end."""
+        with contextlib.suppress(OSError):
+            if words:
+                self.path.write_text(safe_text(words, WORDS_MAX))
+            else:
+                self.path.unlink(missing_ok=True)
+
+
 # -- HALT ------------------------------------------------------------------------------------------
 
 
@@ -78,7 +105,7 @@ class _Mark(msgspec.Struct, frozen=True):
     wall_ms: int = 0
 
 
-_CLEAR = _padded({"halt": False}, HALT_BYTES)
+HALT_CLEAR = _padded({"halt": False}, HALT_BYTES)
 
 
 class Halt:
@@ -96,7 +123,7 @@ class Halt:
         """Make the file if there is none; one that exists is left as it is. Raises Retryable."""
         fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:
-            self._write_whole(fresh, _CLEAR)
+            self._write_whole(fresh, HALT_CLEAR)
             try:
                 os.link(fresh, self.path)
             except FileExistsError:
@@ -107,13 +134,23 @@ class Halt:
         except OSError as error:
             raise Retryable(f"cannot create {self.path}: {error.strerror}") from error
 
+    def share(self, group: int) -> None:
+        """Let the members of a group set the mark, and no other group. Raises Retryable."""
+        try:
+            if self.path.stat().st_gid != group:
+                os.chown(self.path, -1, group)
+        except FileNotFoundError:
+            return  # a mark that is missing counts as set
+        except OSError as error:
+            raise Retryable(f"cannot share {self.path}: {error.strerror}") from error
+
     def is_set(self) -> tuple[str, str] | None:
         """Return ``(who, reason)`` if the mark is set, missing, or unreadable; else None."""
         try:
             body = self._read()
         except OSError as error:
             return UNREADABLE, f"{self.path.name} cannot be read: {error.strerror}"
-        if body == _CLEAR:
+        if body == HALT_CLEAR:
             return None
         if len(body) != HALT_BYTES:
             return UNREADABLE, f"{self.path.name}: expected {HALT_BYTES} bytes, found {len(body)}"
@@ -130,7 +167,7 @@ class Halt:
 
     def clear(self) -> None:
         """Clear the mark and sync it: only after a committed re-arm. Raises Retryable."""
-        self._rewrite(_CLEAR)
+        self._rewrite(HALT_CLEAR)
 
     def close(self) -> None:
         """Close the file."""

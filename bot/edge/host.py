@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import grp
 import os
 import socket
 from pathlib import Path
+
+from bot.errors import ConfigError
 
 
 def free_mb(path: Path) -> int:
@@ -36,6 +39,24 @@ def sd_notify(message: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def group_id(name: str) -> int:
+    """Return the number of a group that this process may give its files to, -1 for no name.
+
+    Raises ConfigError if there is no such group, or if the process is not in it.
+    """
+    if not name:
+        return -1
+    try:
+        number = grp.getgrnam(name).gr_gid
+    except KeyError:
+        found = f"expected a group of this system, found {name!r}"
+    else:
+        if os.geteuid() == 0 or number in {os.getegid(), *os.getgroups()}:
+            return number
+        found = f"expected a group that this process is in, found {name!r}"
+    raise ConfigError([f"roles.operators_group: {found}"])
 
 
 def boot_id() -> str:

@@ -21,7 +21,7 @@ from bot.core.events import Event, Halted, Latched, Panicked, Recovered, Started
 from bot.core.settings import Settings
 from bot.core.world import World
 from bot.edge.clock import clock_text, wall_ms
-from bot.edge.files import Halt, read_panic_lines, retire_panic_lines
+from bot.edge.files import Halt, LastWords, read_panic_lines, retire_panic_lines
 from bot.edge.host import free_mb
 from bot.engine.build import build_id
 from bot.engine.reactor import Probe, Reactor, no_probe
@@ -48,6 +48,7 @@ class Paths:
         self.folder = self.state.parent
         self.socket = Path(f"{self.state}.sock")
         self.heartbeat = Path(f"{self.state}.heartbeat")
+        self.words = Path(f"{self.state}.words")
         self.halt = self.folder / "HALT"
         self.panic = self.folder / "panic.jsonl"
         self.status = self.folder / "status.json"
@@ -165,8 +166,12 @@ def first_events(
     *,
     channels: tuple[str, ...] = (),
     second: tuple[str, ...] = (),
+    rate: float = 1.0,
 ) -> list[Event]:
-    """Return what the reactor hears first: panic's deeds, the start, the recovery, and HALT."""
+    """Return what the reactor hears first: panic's deeds, the start, the recovery, and HALT.
+
+    ``rate`` is the market's where the venue was heard already, so that real seconds are real.
+    """
     events: list[Event] = []
     lines = unread(paths.panic, booted.world)
     if lines:
@@ -181,6 +186,8 @@ def first_events(
             settings=settings,
             channels=channels,
             second=second,
+            rate=rate,
+            ended=LastWords(paths.words).read(),
         )
     )
     events.append(Recovered(at=at, snapshot_seq=booted.snapshot_seq, tail=booted.tail))

@@ -33,9 +33,13 @@ async def keep(
     *,
     say: Callable[[str], None],
     refused: Callable[[str], None],
+    tried: Callable[[], None],
 ) -> None:
-    """Connect, then run the streams until cancelled. ``refused`` is told why it may not trade."""
-    instruments = await _reach(venue, config, watch, say=say, refused=refused)
+    """Connect, then run the streams until cancelled. ``refused`` is told why it may not trade.
+
+    ``tried`` is called at each attempt to reach the venue or its public stream.
+    """
+    instruments = await _reach(venue, config, watch, say=say, refused=refused, tried=tried)
     if instruments is None:
         return
     symbols = [i.symbol for i in instruments]
@@ -62,7 +66,8 @@ async def keep(
     seconds = config.venue.dcp_seconds
     dcp = Dcp(venue, seconds, say) if seconds else None
     async with asyncio.TaskGroup() as streams:
-        streams.create_task(public_stream(public, symbols, watch.marks, watch.post).run())
+        prices = public_stream(public, symbols, watch.marks, watch.post, tried=tried)
+        streams.create_task(prices.run())
         streams.create_task(private_stream(venue, symbols, watch.post, dcp=dcp).run())
         streams.create_task(_relist(venue, symbols, watch.post))
 
@@ -90,9 +95,11 @@ async def _reach(
     *,
     say: Callable[[str], None],
     refused: Callable[[str], None],
+    tried: Callable[[], None],
 ) -> tuple[Instrument, ...] | None:
     """Return what may be traded once the venue answers; None if this key may not trade."""
     while True:
+        tried()
         try:
             await watch.follow_clock()
             why_not = await why_not_trade(venue, config.venue)

@@ -17,7 +17,8 @@ import msgspec
 from bot import config
 from bot.config import Loaded
 from bot.core.checks import FAST, SLOW
-from bot.core.events import Event, Sampled
+from bot.core.events import Event
+from bot.core.health_events import Sampled
 from bot.core.healthlimits import Health
 from bot.desk import status
 from bot.edge.clock import monotonic_ns, wall_ms

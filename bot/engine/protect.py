@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from bot.edge.clock import MarketClock
 from bot.edge.files import Halt, Heartbeat
 from bot.edge.venues.bybit import Bybit
 from bot.engine.boot import Paths
+from bot.engine.watchdog import ask_for_time
 from bot.errors import Retryable
 from bot.panic import panic
 
@@ -41,6 +43,7 @@ async def protect_only(where: Venue, paths: Paths, why: str, screen: Voice) -> i
         " (python -m bot restore), then start again; Ctrl-C ends this."
     )
     beating = asyncio.create_task(_beat(paths))
+    asking = asyncio.create_task(ask_for_time("PROTECT_ONLY", math.inf))
     while not stopped.is_set():
         for line in await panic(venue, Halt(paths.halt), paths.panic, False, "boot", reason, None):
             screen.say(line)
@@ -50,6 +53,7 @@ async def protect_only(where: Venue, paths: Paths, why: str, screen: Voice) -> i
         except TimeoutError:
             continue
     beating.cancel()
+    asking.cancel()
     await venue.close()
     return EXIT_PROTECTED
 

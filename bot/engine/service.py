@@ -11,6 +11,7 @@ import gc
 import os
 import signal
 from collections.abc import Coroutine, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,12 @@ from bot.core.events import (
 from bot.edge import artefacts, embedded
 from bot.edge.clock import MarketClock, monotonic_ns
 from bot.edge.commands import Caller, Commands, Request
-from bot.edge.files import Halt, Heartbeat
-from bot.edge.host import sd_notify
+from bot.edge.files import Halt, Heartbeat, LastWords
+from bot.edge.host import group_id, sd_notify
 from bot.edge.notify import Notifier
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.frames import Marks
-from bot.engine import boot, link
+from bot.engine import boot, lines, link
 from bot.engine.build import build_id
 from bot.engine.effects import Runner
 from bot.engine.gate import Gate
@@ -44,16 +45,16 @@ from bot.engine.screen import summary, voice
 from bot.engine.timings import Timings
 from bot.engine.venue import Venue, find_venue
 from bot.engine.watch import Watch
+from bot.engine.watchdog import Part, Watchdog, ask_for_time
 from bot.errors import BotError, ChainBroken, ConfigError, Refused, Retryable, StoreBusy, StoreFatal
 from bot.store import chain
-from bot.store.database import open_reader
-from bot.store.writer import Written
 
 EXIT_OK, EXIT_RESTART, EXIT_CONFIG = 0, 75, 78
 
 
 def run(loaded: Loaded, state: Path, seconds: float | None = None, probe: Probe = no_probe) -> int:
     """Run until stopped; return the exit code. Raises LeaseHeld, ConfigError, any BotError."""
+    group_id(loaded.config.roles.operators_group)  # what is wrong is said before anything starts
     paths = boot.Paths(state)
     try:
         lease = boot.take_lease(paths.state)
@@ -70,12 +71,22 @@ async def _main(loaded: Loaded, paths: boot.Paths, seconds: float | None, probe:
     """Boot, or protect what is open if the database cannot be used."""
     where = asyncio.create_task(find_venue(loaded.config, paths.folder))
     try:
-        booted = await asyncio.to_thread(boot.open_state, paths.state)
+        booted = await _opened(loaded.config, paths.state)
     except (StoreBusy, StoreFatal, ChainBroken) as error:
         screen = voice(loaded.config, paths.state)
         return await protect_only(await where, paths, f"state.db cannot be used: {error}", screen)
     service = Service(loaded, paths, booted, await where, probe)
     return await service.serve(seconds)
+
+
+async def _opened(config: Config, state: Path) -> boot.Booted:
+    """Rebuild memory, however long that takes: the service manager is asked for the time."""
+    limit = config.watchdog.boot_real_seconds
+    asking = asyncio.create_task(ask_for_time(f"BOOT opening {state.name}", limit))
+    try:
+        return await asyncio.to_thread(boot.open_state, state)
+    finally:
+        asking.cancel()
 
 
 async def _protect_only(config: Config, paths: boot.Paths, why: str) -> int:
@@ -102,6 +113,7 @@ class Service:
         )
         self.inbox = Inbox(loaded.config.store.queue_max)
         self.latch, self.halt, self.marks = Latch(), Halt(paths.halt), Marks()
+        self.words = LastWords(paths.words)
         self.timings = Timings()
         self.models = Models(
             artefacts.folder_of(paths.state),
@@ -113,6 +125,7 @@ class Service:
             booted, settings, self.timings.around(probe), self.models.scorer
         )
         self.heartbeat = Heartbeat(paths.heartbeat)
+        self.watchdog = Watchdog(loaded.config.watchdog, told=self._late)
         self.loop = Loop(
             self.reactor,
             self.inbox,
@@ -136,7 +149,9 @@ class Service:
         self.probes = Probes(
             self.venue, paths, loaded, post=self.post, loop=self.loop, timings=self.timings
         )
-        self.commands = Commands(paths.socket, self._command, self._past)
+        self.operators = group_id(loaded.config.roles.operators_group)
+        past = partial(lines.past, paths.state)
+        self.commands = Commands(paths.socket, self._command, past, group=self.operators)
         self.exit_code: asyncio.Future[int] | None = None
         self.exit_as = EXIT_OK
         self.asyncio_loop = asyncio.get_running_loop()
@@ -172,8 +187,11 @@ class Service:
             self.clock.now(),
             channels=self.notifier.first,
             second=self.notifier.second,
+            rate=self.clock.rate,
         ):
             self.post(event)
+        if self.operators >= 0:
+            self.halt.share(self.operators)
         self._take_process()
         self.loop.start()
         await self.commands.open()
@@ -215,7 +233,9 @@ class Service:
             self.watch,
             say=self.screen.say,
             refused=self._refused,
+            tried=lambda: self.watchdog.moved(Part.FEED),
         )
+        yield self.watchdog.follow_loop()
         yield from self.watch.senses()
         yield from self.probes.senses()
         yield self.screen.live(lambda: self.loop.world, lambda: self.latch.reason)
@@ -280,7 +300,14 @@ class Service:
         if self.latch.reason:
             self._mark_halt(self.latch.reason)
         self.screen.failed(error)
+        self.words.write(f"{type(error).__name__}: {error}")
         os._exit(EXIT_RESTART)
+
+    def _late(self, sentences: str) -> None:
+        """Say which part stands still, or that none does any more; the next boot may ask why."""
+        now = f"late: {sentences}" if sentences else "late no more: every part moves again"
+        self.screen.say(now, "warning")
+        self.words.write(sentences)
 
     def _mark_halt(self, reason: str) -> None:
         """A tightening that could not be committed is left as a mark that the next boot reads."""
@@ -293,21 +320,24 @@ class Service:
 
     def post(self, event: Event) -> None:
         """Give the reactor an event; from any thread."""
+        self.watchdog.heard(event)
         self.inbox.put(event)
 
     def _committed(self, committed: Committed) -> None:
         """After COMMIT, on the reactor's thread."""
+        self.watchdog.moved(Part.COMMIT)
         self.asyncio_loop.call_soon_threadsafe(self._after_commit, committed, monotonic_ns())
 
     def _after_commit(self, committed: Committed, durable_ns: int) -> None:
         self.timings.intended(committed.dispatches, durable_ns)
         self.runner.start(committed.dispatches)
-        lines = [_line(entry) for entry in committed.entries]
-        self.commands.publish(lines)
-        self.screen.moved(lines, committed.refusals)
+        moved = [lines.of(entry) for entry in committed.entries]
+        self.commands.publish(moved)
+        self.screen.moved(moved, committed.refusals)
         moves = {entry.step.dest for entry in committed.entries if entry.step.machine == "process"}
         if "BOOT" in moves:
             self.watch.booted = True
+            self.words.write("")  # the last process's are in the journal now
         if "RUNNING" in moves:
             sd_notify("READY=1")
 
@@ -318,7 +348,7 @@ class Service:
         except Retryable as error:
             self.latch.tighten(str(error))
         head = f"#{signs['head_id']} {signs['head']}"
-        sd_notify(f"WATCHDOG=1\nSTATUS={signs['process']} {signs['level']} head {head}")
+        self.watchdog.beat(self.loop.world, f"{signs['process']} {signs['level']} head {head}")
 
     # -- operator ----------------------------------------------------------------------------------
 
@@ -354,35 +384,3 @@ class Service:
             return str(error)
         self.post(event)
         return None
-
-    def _past(self, after: int) -> list[dict[str, Any]]:
-        """Return committed transitions after an id, for a client that watches."""
-        reader = open_reader(self.paths.state, alive=True)
-        try:
-            rows = reader.execute(
-                "SELECT id, seq, at, machine, key, version, source, trigger, dest, reason,"
-                " lower(hex(substr(hash, 1, 6))) AS head"
-                " FROM transition WHERE id > ? ORDER BY id LIMIT 100000",
-                (after,),
-            )
-            names = [column[0] for column in rows.description]
-            return [dict(zip(names, row, strict=True)) for row in rows]
-        finally:
-            reader.close()
-
-
-def _line(entry: Written) -> dict[str, Any]:
-    step = entry.step
-    return {
-        "id": entry.id,
-        "seq": entry.seq,
-        "at": entry.at,
-        "machine": step.machine,
-        "key": step.key,
-        "version": step.version,
-        "source": step.source,
-        "trigger": step.trigger,
-        "dest": step.dest,
-        "reason": step.reason,
-        "head": chain.short(entry.hash),
-    }

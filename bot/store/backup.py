@@ -29,7 +29,7 @@ class Backup(Struct, frozen=True):
     head: str
 
 
-def make(source: Connection, state: Path, folder: Path, stamp: str) -> Backup:
+def make(source: Connection, state: Path, folder: Path, stamp: str, *, keep: int = KEPT) -> Backup:
     """Copy the database into ``folder`` as ``<name>.<stamp>.backup``, and drop the oldest ones.
 
     ``stamp`` orders the names. Raises StoreBusy or StoreFatal if it cannot be written, ChainBroken
@@ -50,7 +50,7 @@ def make(source: Connection, state: Path, folder: Path, stamp: str) -> Backup:
     finally:
         unfinished.unlink(missing_ok=True)
     sync(folder)
-    rotate(state, folder)
+    rotate(state, folder, keep)
     return Backup(target, made.bytes, made.transitions, made.head)
 
 

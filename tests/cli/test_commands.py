@@ -55,6 +55,7 @@ COMMANDS = (
     ("models", "requalify"),
     ("panic",),
     ("deadman",),
+    ("install",),
 )
 
 JSON = (
@@ -301,6 +302,12 @@ def test_a_migration_makes_a_backup_first(bot, tmp_path):
     assert Path(bot.folder / ran.data["backup"]).exists()
     refused = bot("migrate")
     assert (refused.code, "newer than this code" in refused.err) == (1, True)
+
+
+def test_older_backups_are_dropped_down_to_the_number_asked_for(bot):
+    made = [bot("backup", "--json", "--keep", "2").data["path"] for _ in range(3)]
+    assert [(bot.folder / path).exists() for path in made] == [False, True, True]
+    assert bot("backup", "--keep", "0").code == 2
 
 
 def test_what_writes_is_refused_while_another_holds_the_lease(bot):

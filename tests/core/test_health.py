@@ -5,8 +5,9 @@ import pytest
 from bot.core import slo
 from bot.core.checks import CHECKS, FAST, SLOW
 from bot.core.effects import Notify
-from bot.core.events import Doubted, Sampled, StorageChecked, StreamLost, VenueTroubled
+from bot.core.events import Doubted, StorageChecked, StreamLost, VenueTroubled
 from bot.core.facts import CheckMarked, ObjectiveMarked
+from bot.core.health_events import Sampled
 from bot.core.machine import Instance
 from bot.core.world import DAY_MS, Model
 from tests.given import (

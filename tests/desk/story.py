@@ -15,9 +15,9 @@ from bot.core.events import (
     Delivered,
     Doubted,
     Filled,
-    Sampled,
     Ticked,
 )
+from bot.core.health_events import Sampled
 from bot.core.values import CashMove
 from bot.edge.files import Halt
 from bot.store import snapshots

@@ -104,6 +104,21 @@ async def test_a_cut_stream_comes_back_and_subscribes_again(exchange):
     assert stream.connects == 2
 
 
+async def test_each_attempt_to_connect_is_told():
+    enough, attempts = asyncio.Event(), []
+
+    def tried():
+        attempts.append(1)
+        if len(attempts) == 3:
+            enough.set()
+
+    async with (
+        venue_at("http://127.0.0.1:1") as venue,
+        running(public_stream(venue, SYMBOLS, Marks(), Recorder(), QUICK, tried=tried)),
+    ):
+        await asyncio.wait_for(enough.wait(), 10)
+
+
 async def test_a_mute_stream_is_left(exchange):
     post = Recorder()
     quick = msgspec.structs.replace(QUICK, stale=0.5)

@@ -38,6 +38,7 @@ BUSY = {
     "guard": {"window": 500, "trades_min": 100},
     "storage": {"snapshot_events": 100, "low_mb": 16, "full_mb": 4},
     "market": {"warmup_candles": 600},
+    "restarts": {"crashes_max": 10_000},
 }
 """Looser entry conditions, within the allowed ranges, so that orders are many."""
 

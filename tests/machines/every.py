@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from bot.core import events, model_events
 from bot.core.effects import Notify, Protect, Submit
-from bot.core.health import Probed
+from bot.core.health_events import Probed, Sampled
 from bot.core.machine import Instance, Table
 from bot.core.runs import VERBS
 from bot.core.values import OrderStatus, Side, VenuePosition
@@ -279,7 +279,7 @@ def _of_people_and_disk(world: World) -> list[Any]:
         events.Latched(at=at, reason="r"),
         events.Limited(at=at, control="re-entry", reason="r"),
         *(events.DoubtAged(at=at, age=age, order=ORDER) for age in (0, 3_000, 20_000)),
-        events.Sampled(at=at, pace="fast", samples={"lag_ms": 1.0}),
+        Sampled(at=at, pace="fast", samples={"lag_ms": 1.0}),
         *(
             Probed(at=at, check="candles", well=well, said="s", times=times)
             for well, times in ((True, 0), (False, 1), (False, 9))

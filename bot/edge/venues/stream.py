@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -68,6 +68,7 @@ class Stream:
         timing: Timing,
         *,
         dcp: Dcp | None = None,
+        tried: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self.connects = 0
@@ -78,6 +79,7 @@ class Stream:
         self._post = post
         self._timing = timing
         self._dcp = dcp
+        self._tried = tried
         self._outage_told = False
 
     async def run(self) -> None:
@@ -96,6 +98,7 @@ class Stream:
         failures = 0
         while True:
             began = monotonic_ns()
+            self._tried()
             reason = await self._why_ended()
             if not self._outage_told:
                 self._outage_told = True
@@ -223,14 +226,23 @@ def _request(operation: str, args: list[Any]) -> bytes:
 
 
 def public_stream(
-    venue: Bybit, symbols: Iterable[str], marks: Marks, post: Post, timing: Timing = PUBLIC_TIMING
+    venue: Bybit,
+    symbols: Iterable[str],
+    marks: Marks,
+    post: Post,
+    timing: Timing = PUBLIC_TIMING,
+    *,
+    tried: Callable[[], None] = lambda: None,
 ) -> Stream:
-    """Return the stream of prices (into ``marks``) and closed 1-minute candles."""
+    """Return the stream of prices (into ``marks``) and closed 1-minute candles.
+
+    ``tried`` is called at each attempt to connect.
+    """
     symbols = tuple(symbols)
     reader = PublicReader(symbols, venue.category, venue.clock, marks, post)
     topics = [f"{topic}.{symbol}" for symbol in symbols for topic in ("tickers", "kline.1")]
     path = f"/v5/public/{venue.category}"
-    return Stream("public", path, topics, reader, venue, post, timing)
+    return Stream("public", path, topics, reader, venue, post, timing, tried=tried)
 
 
 def private_stream(
