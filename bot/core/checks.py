@@ -172,7 +172,7 @@ def _stops(world: World) -> Iterator[Finding]:
         yield _within("the venue confirmed no stop for {} s", naked, limit, symbol)
 
 
-def _account(world: World) -> Iterator[Finding]:
+def _ledger(world: World) -> Iterator[Finding]:
     standing = world.instance_of("reconciliation")
     state = standing.state if standing else ""
     if standing is not None and state in ("RESOLVING", "MISMATCH"):
@@ -275,7 +275,7 @@ CHECKS: dict[str, Check] = {
         Check("alerts", "People hear what they are told.", FAST, _alerts),
         Check("doubt", "The outcome of every order is known.", FAST, _doubt),
         Check("stops", "The venue holds a stop for every open position.", FAST, _stops, grave=True),
-        Check("account", "Our ledger is the venue's account.", FAST, _account, grave=True),
+        Check("ledger", "Our ledger is the venue's account.", FAST, _ledger, grave=True),
         Check("equity", "Equity is a number that can be.", FAST, _equity, grave=True),
         Check("model", "The model in use is young enough.", SLOW, _model),
         Check("activity", "It trades now and then.", SLOW, _activity),

@@ -17,6 +17,7 @@ from bot.core.account import fraction, present_equity
 from bot.core.exposure import coming, gross_exposure, worth
 from bot.core.machine import Level
 from bot.core.permission import lowered
+from bot.core.text import safe_text
 from bot.core.values import ZERO, Side
 from bot.core.world import ACCOUNT, DAY_MS
 
@@ -44,6 +45,10 @@ class Asked(Struct, frozen=True):
     reduce_only: bool
     order: str = ""
     counted: bool = False
+
+
+REASON_MAX = 300
+"""Characters of a reason, at most."""
 
 
 class Denial(Struct, frozen=True):
@@ -339,9 +344,13 @@ def _holds(control: str, symbol: str) -> str:
     return ACCOUNT if control in _HOLD_ACCOUNT else ""
 
 
+def _denial(control: str, why: str, holds: str = "") -> Denial:
+    return Denial(control, safe_text(why, REASON_MAX), holds)  # a number may be a million digits
+
+
 def denials(world: World, asked: Asked) -> list[Denial]:
     """Return every reason why an order may not be sent now; none means that it may."""
-    found = [Denial(name, why) for name, ask in NONSENSE if (why := ask(world, asked))]
+    found = [_denial(name, why) for name, ask in NONSENSE if (why := ask(world, asked))]
     if asked.reduce_only or any(denial.control == "sanity" for denial in found):
         return found  # what is no number cannot be measured
     found += [
@@ -350,7 +359,7 @@ def denials(world: World, asked: Asked) -> list[Denial]:
         if level < Level.REDUCED
     ]
     found += [
-        Denial(name, why, _holds(name, asked.symbol))
+        _denial(name, why, _holds(name, asked.symbol))
         for name, ask in LIMITS
         if (why := ask(world, asked))
     ]

@@ -24,7 +24,7 @@ HOUR_MS = 3_600_000
 OBJECTIVES: dict[str, tuple[str, ...]] = {
     "data": ("candles", "streams"),
     "venue": ("venue", "budget", "clock"),
-    "safety": ("stops", "doubt", "account", "equity"),
+    "safety": ("stops", "doubt", "ledger", "equity"),
     "process": ("loop", "commit", "wal", "disk", "memory", "outbox"),
     "people": ("alerts",),
     "records": ("backup", "chain", "config"),

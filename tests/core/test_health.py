@@ -100,7 +100,7 @@ NOT_WELL = {
     "alerts": (lambda: waiting(Notify, 61), {}, "on its way for 61 s, limit 60"),
     "doubt": (lambda: in_doubt(6), {}, "is unknown for 6 s, limit 5"),
     "stops": (lambda: naked(4), {}, "confirmed no stop for 4 s, limit 3"),
-    "account": (lambda: since(181), {}, "181 s ago, limit 180"),
+    "ledger": (lambda: since(181), {}, "181 s ago, limit 180"),
     "equity": (lambda: since(0, equity=D(0)), {}, "equity is 0"),
     "model": (lambda: with_champion(15), {}, "ended 15 days ago, limit 14"),
     "activity": (lambda: since(73 * 3600), {}, "no trade for 73 h, limit 72"),
