@@ -109,8 +109,11 @@ def _machines(values: Values, connection: Connection) -> None:
 
 def _effects(values: Values, connection: Connection, now: int, speed: float) -> None:
     """Add where all orders and effects stand, and how old the oldest is that waits."""
-    for table, name in ((ORDER, "bot_orders"), (DELIVERY, "bot_deliveries")):
-        counted = views.counted(connection, table.name)
+    for table, most, name in (
+        (ORDER, "FILLED", "bot_orders"),
+        (DELIVERY, "SENT", "bot_deliveries"),
+    ):
+        counted = views.counted(connection, table.name, most)
         for known in dict.fromkeys((*map(str, table.states), *counted)):
             values.put(name, counted.get(known, 0), known)
     doubted = views.oldest_doubt(connection)

@@ -23,7 +23,7 @@ from bot.desk.metrics import METRICS
 from tests.cli.conftest import COMMAND, ENV
 from tests.faults.places import Place, toml, until
 
-KEY, SECRET, PASSWORD = "canaryKEYq7w", "canarySECRETx9z", "canaryPASSk3j"
+KEY, SECRET, PASSWORD = "fake-canary-key", "fake-canary-secret", "fake-canary-password"
 KILLS = 3
 SHOWN = (
     *(("status", "--json"), ("metrics",), ("config", "show"), ("config", "explain", "venue.key")),
@@ -152,7 +152,7 @@ def life(tmp_path_factory):
             told = place.do("rearm")
             assert told["state"] == "DONE", told
             until(lambda: place.rows("SELECT 1 FROM fill"), "an order is filled", 30)
-            place.control("key", key=KEY, secret="another")  # so that its refusals quote the key
+            place.control("key", key=KEY, secret="wrong")  # so that its refusals quote the key
             until(lambda: life.journal("VenueTroubled"), "the venue refuses the key", 30)
             place.control("key", key=KEY, secret=SECRET)
             until(life.look, lambda: f"all is told but {ALWAYS - life.scraped}", 20)
