@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from bot.config.sections import Config, Log, Venue
 from bot.core.decide import TABLES
 from bot.core.events import Halted
+from bot.engine.lines import of as line_of
 from bot.engine.screen import LEVELS, Lines, Screen, voice
-from bot.engine.service import _line
 from tests.given import commanded, measured
 from tests.store.kept import opened
 
@@ -57,7 +57,7 @@ def test_each_transition_and_each_refusal_is_a_line(stderr, tmp_path):
     world = reactor.world
     halted = Halted(at=world.at, who="ben", reason="drill")
     committed = reactor.turn([commanded(world, "hold"), measured(world), halted])
-    said.moved([_line(entry) for entry in committed.entries], committed.refusals)
+    said.moved([line_of(entry) for entry in committed.entries], committed.refusals)
     lines = lines_of(stream)[1:]
     moved = [line for line in lines if "machine" in line]
     assert [line["id"] for line in moved] == [entry.id for entry in committed.entries]
