@@ -113,6 +113,8 @@ class Process(Service):
         inbox = WakingInbox(loaded.config.store.queue_max, lambda: None)
         self.inbox = inbox
         self.loop = InlineLoop(self.loop, inbox, lag)
+        # what this machine is like is no part of the story: checks see only what the bot remembers
+        vars(self.probes).update(fast=dict, slow=dict, _write_status=lambda: None)
 
     def _take_process(self) -> None:
         """Leave the process to the test."""

@@ -84,7 +84,7 @@ def play(seed: int, *, replayed: bool = False, keep: bool = False) -> Played:
 
         begin_with(folder / "state.db")
         said = io.StringIO()
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(said), contextlib.chdir(folder):
             run(main)
         books = ledger.Ledger(folder, town.blocked, RATE)
         try:
