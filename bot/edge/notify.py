@@ -237,7 +237,8 @@ _ear = _Ear(logging.WARNING)
 
 def _scheme(url: str) -> str:
     """Return the kind of an address, which is no secret."""
-    kind = url.partition("://")[0]
+    kind, is_address, _ = url.partition("://")
+    kind = kind if is_address else "channel"  # what is no address may be a secret
     return kind if kind.isalnum() and len(kind) <= 20 else "channel"
 
 

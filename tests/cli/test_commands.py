@@ -40,6 +40,7 @@ COMMANDS = (
     ("config", "check"),
     ("config", "explain"),
     ("config", "show"),
+    ("doctor",),
     ("migrate",),
     ("backup",),
     ("restore",),
