@@ -170,7 +170,7 @@ def hasten(operation: str, way: Way) -> None:
     """Let a child come to a way soon: its own limits do not stop it, and it waits where it seldom would."""
     settings.PROFILES["moderate"] = UNLIMITED
     asking.PERSIST_REAL_SECONDS = 0.3
-    if "slots" in way[-1].text:
+    if "_slot" in way[-1].text:
         effects.CONCURRENT_MAX = 1
     if not goes_through(way, "_news_within"):
         return
