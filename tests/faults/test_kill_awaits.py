@@ -12,7 +12,7 @@ from tests.faults.mutations import VENUE_MUTATIONS
 SEED = 20_261_121
 PROGRAM = "tests.faults.awaitserver"
 KILLS_A_FOLDER, AT_ONCE = 47, 4  # most of a death is waiting for the order it dies of
-SHARE = 7  # one in seven of the pairs; all of them, on every side, are the soak's
+SHARE = 7  # one in seven of the pairs; all of them are the soak's
 WAYS = {op: {awaits.ways(op).index(way) for way in awaits.real(op)} for op in awaits.OPERATIONS}
 
 
@@ -75,7 +75,7 @@ def told(results):
     return (
         f"\n{counts['kills']} kills, {len(struck)} at their await point with their fault ({missed} in"
         f" time elsewhere): {dict(by)}; {sum(map(len, WAYS.values()))} await points, {len(FAULTS)}"
-        f" faults (one is none), {len(met(results))} of {every} pairs (all, and on every side: make soak);\n"
+        f" faults (one is none), {len(met(results))} of {every} pairs (all of them: make soak);\n"
         + ", ".join(f"{counts[name]} {name}" for name in jobs.AWAIT_COUNTS)
         + f"; seeds {[result['seed'] for result in results]}"
     )
