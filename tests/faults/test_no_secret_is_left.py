@@ -83,9 +83,10 @@ class Life:
             (self.credentials / name).chmod(0o400)
         venue = {"env": "sim", "rest_url": url, "ws_url": url.replace("http", "ws", 1)}
         venue |= {f"{name}_file": str(self.credentials / name) for name in ("key", "secret")}
-        notify = {"urls_file": str(self.credentials / "urls"), "severity_min": "info"}
+        notify = {"urls_file": str(self.credentials / "urls")}
         metrics = {"textfile": "bot.prom", "every_real_seconds": 1}
         more = {"venue": venue, "notify": notify, "metrics": metrics}
+        more["alerts"] = {"severity_min": "info"}
         self.place.file.write_text(toml({**self.place.config, **more}))
 
     def start(self):
