@@ -19,7 +19,7 @@ from bot.core.events import Alerted, Commanded, Ticked
 from bot.core.facts import AlertNoted
 from bot.core.machine import BORN, Row, Table
 from bot.core.text import safe_text
-from bot.core.world import ACCOUNT, DAY_MS, Alert
+from bot.core.world import ACCOUNT, DAY_MS, HOUR_MS, Alert
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn
@@ -30,7 +30,6 @@ SCREEN = "screen"
 DIGEST = "digest"
 """The key of the message that gathers what was held back."""
 KEY_MAX, REASON_MAX, DIGEST_LINE_MAX, DIGEST_LINES = 120, 300, 160, 20
-HOUR_MS = 3_600_000
 LIFTS = {"release": "hold", "rearm": "kill"}
 """The machine that a command of a person lifts: who lifts it has seen its alert."""
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from bot.core import doubt, positions, slo
+from bot.core import doubt, models, positions
 from bot.core.effects import Cancel, Notify
 from bot.core.feeds import INTERVAL_MS, LIVE
-from bot.core.world import DAY_MS
+from bot.core.world import DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
     from bot.core.healthlimits import Health
@@ -196,18 +196,18 @@ def _activity(world: World) -> Iterator[Finding]:
     opened = (p.opened_at for p in world.positions.values() if p.qty)
     closed = (trade.at for trade in world.closed)
     since = max(world.account.began_at, *opened, *closed, 0)
-    hours = (world.at - since) / slo.HOUR_MS
+    hours = (world.at - since) / HOUR_MS
     yield _within("no trade for {} h", hours, world.settings.health.idle_hours)
 
 
 def _model(world: World) -> Iterator[Finding]:
-    used = [id_ for id_ in world.models if world.state("model", id_) == "CHAMPION"]
-    if not used:
+    used = models.champion(world)
+    age = models.age_ms(world, used)
+    if age is None:
         yield Finding(True, NO_MODEL)
-    for id_ in used:
-        days = (world.at - world.models[id_].trained_to) / DAY_MS
-        limit = world.settings.health.model_days
-        yield _within(f"what model {id_[:12]} learnt from ended {{}} days ago", days, limit)
+        return
+    said, limit = models.short(used), world.settings.health.model_days
+    yield _within(f"what model {said} learnt from ended {{}} days ago", age / DAY_MS, limit)
 
 
 def _flag(name: str, bad: str, good: str) -> Callable[[World], Iterator[Finding]]:

@@ -19,12 +19,11 @@ from bot.core.machine import Level
 from bot.core.permission import lowered
 from bot.core.text import safe_text
 from bot.core.values import ZERO, Side
-from bot.core.world import ACCOUNT, DAY_MS
+from bot.core.world import ACCOUNT, DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
     from bot.core.world import Intent, World
 
-HOUR_MS = 3_600_000
 MINUTES_A_DAY = 1440
 LARGEST = Decimal("1e15")
 """No quantity and no price reaches it; what does cannot be counted in lots or ticks."""

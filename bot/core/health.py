@@ -89,25 +89,27 @@ def sampled(turn: Turn, event: Sampled) -> None:
     turn.set(health=replace(turn.world.health, samples=samples))
     if turn.world.state("process") != "RUNNING":
         return  # what is not up yet, or is being taken down, is not well for good reasons
+    suspect, marked = dict(turn.world.health.suspect), dict(turn.world.health.marked)
     for check in CHECKS.values():
         if check.pace == event.pace:
             for finding in check.judge(turn.world):
-                _found(turn, check, finding)
+                _found(turn, check, finding, suspect, marked)
+    turn.set(health=replace(turn.world.health, suspect=suspect, marked=marked))
     if event.pace == FAST:
         slo.count(turn)
 
 
-def _found(turn: Turn, check: Check, finding: Finding) -> None:
+def _found(
+    turn: Turn, check: Check, finding: Finding, suspect: dict[str, int], marked: dict[str, int]
+) -> None:
     """Move the check's machine, and leave a row where it moved or its last row is old."""
     key = f"{check.name} {finding.subject}".rstrip()
-    health = turn.world.health
-    times = 0 if finding.well else health.suspect.get(key, 0) + 1
+    times = 0 if finding.well else suspect.get(key, 0) + 1
+    suspect[key] = times
     probed = Probed(
         at=turn.world.at, check=check.name, well=finding.well, said=finding.said, times=times
     )
     moved = turn.fire(CHECK, probed, key)
-    marked = health.marked
     if moved is not None or turn.world.at - marked.get(key, 0) >= MARK_MS:
-        marked = {**marked, key: turn.world.at}
+        marked[key] = turn.world.at
         turn.note(CheckMarked(key, finding.well, finding.value, finding.limit, finding.said))
-    turn.set(health=replace(health, suspect={**health.suspect, key: times}, marked=marked))

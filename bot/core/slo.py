@@ -14,13 +14,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bot.core.facts import ObjectiveMarked
-from bot.core.world import Spell
+from bot.core.world import HOUR_MS, Spell
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn
     from bot.core.world import World
 
-HOUR_MS = 3_600_000
 OBJECTIVES: dict[str, tuple[str, ...]] = {
     "data": ("candles", "streams"),
     "venue": ("venue", "budget", "clock"),

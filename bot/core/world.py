@@ -15,6 +15,7 @@ ACCOUNT = "account"
 """The key of machines that concern the whole account."""
 
 DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 
 
 class FeedData(Struct, frozen=True):

@@ -137,9 +137,8 @@ def _standing(state: Path) -> Verdict:
     if not state.exists():
         return _well("state", "nothing is latched")
     now = status.read(state)
-    process = {"process"} if now.bot.lease is None else set()
     held = [f"{row.machine} is {row.state}: {row.reason}" for row in now.account
-            if row.machine in {"guard", "hold", "kill", "reconciliation"} - process
+            if row.machine in ("guard", "hold", "kill", "reconciliation")
             and row.state not in ("NORMAL", "FREE", "ARMED", "CLEAN")]  # fmt: skip
     if now.halt.set:
         held.append(f"HALT is set by {now.halt.who}: {now.halt.reason}")
