@@ -7,6 +7,7 @@ could not be taken is left out, and the check keeps the last one.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -28,13 +29,15 @@ from bot.edge.venues.bybit import Bybit
 from bot.engine.boot import Paths
 from bot.engine.loop import Loop
 from bot.engine.timings import Timings
-from bot.errors import BotError, ChainBroken, Retryable
+from bot.errors import BotError, ChainBroken
 from bot.store import backup, chain
-from bot.store.database import open_reader
+from bot.store.database import DriverError, open_reader
 
 LAG_EVERY_SECONDS = 0.1
 HOUR_SECONDS = 3600.0
 MEMORY_KEPT = 256
+TROUBLE = (BotError, OSError, *DriverError)
+"""What a measurement may meet: it says nothing of the bot, and ends nothing."""
 
 
 class Probes:
@@ -85,7 +88,7 @@ class Probes:
             if self.loop.world.state("process") != "RUNNING":
                 await asyncio.sleep(LAG_EVERY_SECONDS)  # nothing is judged before
                 continue
-            samples = await asyncio.to_thread(measure)
+            samples = await asyncio.to_thread(_taken, measure)
             self.post(Sampled(at=self.venue.clock.now(), pace=pace, samples=samples))
             await asyncio.sleep(seconds())
 
@@ -95,7 +98,7 @@ class Probes:
             await asyncio.sleep(self.limits.status_real_seconds)
             try:
                 await asyncio.to_thread(self._write_status)
-            except BotError:
+            except TROUBLE:
                 continue  # no room, or a reader was in the way: the age of the file tells
 
     def _write_status(self) -> None:
@@ -121,10 +124,10 @@ class Probes:
     def slow(self) -> dict[str, float]:
         """Measure what takes longer."""
         return {
-            **self._memory_now(),
-            **self._audit(),
-            "backup_hours": self._backup_hours(),
-            "config_differs": float(self._config_differs()),
+            **_taken(self._memory_now),
+            **_taken(self._audit),
+            **_taken(lambda: {"backup_hours": self._backup_hours()}),
+            **_taken(lambda: {"config_differs": float(self._config_differs())}),
         }
 
     def _memory_now(self) -> dict[str, float]:
@@ -150,22 +153,34 @@ class Probes:
         if self.loaded.file is None:
             return False
         try:
-            return config.load(self.loaded.file).hash != self.loaded.hash
+            return config.load(self.loaded.file, os.environ).hash != self.loaded.hash
         except (BotError, OSError):
             return True
 
     def _audit(self) -> dict[str, float]:
         """Verify the rows that came since the last time; the boot verified those before."""
         now = monotonic_ns() / 1e9
+        try:
+            self._verify_newest(now)
+        except ChainBroken:
+            return {"chain_broken": 1.0}
+        except TROUBLE:
+            return {"chain_hours": (now - self._verified_s) / HOUR_SECONDS}
+        return {"chain_hours": 0.0}
+
+    def _verify_newest(self, now: float) -> None:
         reader = open_reader(self.paths.state, alive=True)
         try:
             head = reader.execute("SELECT max(id) FROM transition").fetchone()[0] or 0
             checked, _ = chain.verify(reader, self._verified or max(0, head - 1), instances=False)
             self._verified, self._verified_s = max(head, self._verified + checked), now
-        except ChainBroken:
-            return {"chain_broken": 1.0}
-        except Retryable:
-            return {"chain_hours": (now - self._verified_s) / HOUR_SECONDS}
         finally:
             reader.close()
-        return {"chain_hours": 0.0}
+
+
+def _taken(measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Return what was measured, nothing where that met trouble."""
+    try:
+        return measure()
+    except TROUBLE:
+        return {}
