@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import re
 import resource
 import signal
 import sys
@@ -25,6 +26,7 @@ from bot.core.settings import Settings
 from bot.errors import BotError, Refused
 
 OUT_OF_MEMORY, NO_USE = 75, 3
+NEARLY_ALL = 7 / 8
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -117,14 +119,28 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
-def _is_memory(error: BaseException) -> bool:
-    """Tell whether an error means that memory ran out: libraries say so in more than one way."""
+def _is_memory(error: BaseException, taken: float) -> bool:
+    """Tell whether an error means that memory ran out; ``taken`` is the share taken at most.
+
+    Libraries say so in more than one way, and CPython itself sometimes with a bare ``SystemError``:
+    whatever goes wrong with nearly all of the memory taken, goes wrong for want of it.
+    """
     text = str(error).lower()
     return (
         isinstance(error, MemoryError)
         or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
         or any(word in text for word in ("cannot allocate memory", "failed to map", "bad_alloc"))
+        or taken >= NEARLY_ALL
     )
+
+
+def _taken(limit_mb: int) -> float:
+    """Return the share of its limit that this process's address space had at its largest."""
+    try:
+        found = re.search(r"VmPeak:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    except MemoryError:
+        return 1.0
+    return int(found[1]) / 1024 / limit_mb if found else 0.0
 
 
 def main() -> NoReturn:
@@ -137,7 +153,7 @@ def main() -> NoReturn:
     except BotError as error:
         code, result = NO_USE, Result(why=str(error))
     except BaseException as error:  # noqa: BLE001 the one way out
-        memory = _is_memory(error)
+        memory = _is_memory(error, _taken(task.training.memory_mb))
         code = OUT_OF_MEMORY if memory else 1
         if not memory:
             traceback.print_exc()

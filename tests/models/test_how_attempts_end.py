@@ -44,7 +44,13 @@ def test_an_end_has_a_cause_and_a_sentence(code, result, late, cause, says):
     ],
 )
 def test_memory_that_runs_out_has_many_names(error, memory):
-    assert _is_memory(error) is memory
+    assert _is_memory(error, 0.5) is memory
+
+
+@pytest.mark.parametrize(("taken", "memory"), [(0.87, False), (0.9, True)])
+def test_what_goes_wrong_with_nearly_all_memory_taken_is_the_want_of_it(taken, memory):
+    """CPython says this of an import for which there is no room."""
+    assert _is_memory(SystemError("error return without exception set"), taken) is memory
 
 
 def test_a_task_reaches_the_process_as_it_was_given():
