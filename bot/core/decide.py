@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from bot.core import (
     account,
     alerts,
+    attempts,
     backwards,
     breaker,
     closing,
@@ -22,6 +23,7 @@ from bot.core import (
     doubt,
     entries,
     events,
+    examination,
     feeds,
     foreign,
     health,
@@ -235,8 +237,9 @@ Handler = Callable[[Turn, Any], Any]
 
 # fmt: off
 ON: dict[type, tuple[Handler, ...]] = {
-    events.Started:          (started, models.started),
-    events.Recovered:        (orders.recover, deliveries.redeliver, process.advance),
+    events.Started:          (started, models.started, attempts.declare),
+    events.Recovered:        (orders.recover, deliveries.redeliver, attempts.recover,
+                              process.advance),
     events.VenueConnected:   (feeds.connect, positions.connect, process.advance),
     events.Listed:           (feeds.listed,),
     events.Reconciled:       (reconciled,),
@@ -250,7 +253,8 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Ticked:           (parameters.expire, feeds.tick, orders.tick, deliveries.due_again,
                               doubt.tick, positions.tick, protection.tick, shadow.follow, account.review,
                               kill_ticks, closing.flatten, working.tick, breaker.tick, reconciliation.due,
-                              process.advance, runs.tick, trainings.tick, alerts.tick),
+                              process.advance, runs.tick, trainings.tick, attempts.tick,
+                              alerts.tick),
     events.ClockJumped:      (clock_jumped,),
     events.CandleClosed:     (shadow.candle, feeds.candle),
     events.Backfilled:       (feeds.backfilled,),
@@ -271,7 +275,8 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.StorageChecked:   (storage_checked,),
     events.Halted:           (halted,),
     events.Commanded:        (runs.command,),
-    health_events.Sampled:          (health.sampled,),
+    health_events.Sampled:          (examination.sampled,),
+    health_events.Treated:          (attempts.treated,),
     model_events.TrainingQueued:  (trainings.reported,),
     model_events.TrainingStarted: (trainings.reported,),
     model_events.TrainingEnded:   (trainings.reported,),

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from bot.core.effects import PROTECTIVE, Amend, Cancel, Exit, Inquire, Protect, Reconcile, Submit
+from bot.core.effects import (
+    PROTECTIVE,
+    Amend,
+    Cancel,
+    Exit,
+    Heal,
+    Inquire,
+    Protect,
+    Reconcile,
+    Submit,
+)
 from bot.core.events import Delivered, Emitted, Recovered, Ticked, Undelivered
 from bot.core.machine import BORN, Row, Table, always
 
@@ -85,7 +95,7 @@ def in_doubt(world: World, event: Recovered, key: str) -> str | None:
     effect = world.deliveries[key].effect
     if isinstance(effect, Submit):
         return "the process died while it was on its way; the order is asked about instead"
-    mine = isinstance(effect, (Amend, Exit))
+    mine = isinstance(effect, (Amend, Exit, Heal))
     return "it was meant for the moment of a process that has ended" if mine else None
 
 

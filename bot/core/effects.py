@@ -138,6 +138,21 @@ class DiscardModel(Effect, frozen=True):
     model: str
 
 
+class Heal(Effect, frozen=True):
+    """Try a remedy on a check, as the run says. Tried once: never again after a crash."""
+
+    run: str
+    remedy: str
+    check: str
+
+
+class Report(Effect, frozen=True):
+    """Leave a report as a file of this name for people."""
+
+    name: str
+    text: str
+
+
 class Exit(Effect, frozen=True):
     """End the process: everything is written down."""
 
@@ -157,6 +172,8 @@ AnyEffect = (
     | ClearHalt
     | VerifyModel
     | DiscardModel
+    | Heal
+    | Report
     | Exit
 )
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from bot.core import event, health_events, model_events
 from bot.core.effects import Notify
+from bot.core.remedy import Remedy
 from bot.core.settings import Settings
 from bot.core.values import Candle, CashMove, Instrument, VenueFill, VenueOrder, VenuePosition
 
@@ -25,6 +26,7 @@ class Started(Event, frozen=True):
 
     ``channels`` and ``second`` name the channels to people, never their addresses.
     ``ended``: the last words of the process before it, empty if it died without any.
+    ``remedies``: what this process may try against checks that are not well.
     """
 
     instance: str
@@ -36,6 +38,7 @@ class Started(Event, frozen=True):
     channels: tuple[str, ...] = ()
     second: tuple[str, ...] = ()
     ended: str = ""
+    remedies: tuple[Remedy, ...] = ()
 
 
 class Recovered(Event, frozen=True):
@@ -390,5 +393,6 @@ Journaled = (
     | Panicked
     | Commanded
     | health_events.Sampled
+    | health_events.Treated
     | model_events.Journaled
 )

@@ -7,6 +7,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from bot.core.effects import Notify
+from bot.core.remedy import Remedy
 from bot.core.values import Candle, CashMove, Side, VenueFill
 
 
@@ -72,6 +73,32 @@ class ObjectiveMarked(Struct, frozen=True):
     good: float
     spent: float
     burn: float
+
+
+class RemediesDeclared(Struct, frozen=True):
+    """What this process may try against checks that are not well."""
+
+    remedies: tuple[Remedy, ...]
+
+
+class AttemptMarked(Struct, frozen=True):
+    """An attempt at healing as it stands: ``said`` is why it was begun, or what came of it."""
+
+    run: str
+    remedy: str
+    check: str
+    risk: str
+    state: str
+    said: str
+
+
+class Escalated(Struct, frozen=True):
+    """A check that nothing cured: what was tried, remedy by remedy, and the report's file."""
+
+    check: str
+    said: str
+    tried: dict[str, str]
+    file: str
 
 
 class PositionMarked(Struct, frozen=True):
@@ -165,6 +192,9 @@ Fact = (
     | AccountCompared
     | CheckMarked
     | ObjectiveMarked
+    | RemediesDeclared
+    | AttemptMarked
+    | Escalated
     | AlertNoted
     | ModelRecorded
     | AttemptEnded

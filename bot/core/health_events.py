@@ -19,3 +19,22 @@ class Probed(Event, frozen=True):
     well: bool
     said: str
     times: int
+
+
+class Proposed(Event, frozen=True):
+    """The bot proposes to try a remedy (derived)."""
+
+
+class Treated(Event, frozen=True):
+    """A remedy was carried out, or could not be; whether it cured is for the check to say."""
+
+    run: str
+    ok: bool
+    said: str
+
+
+class Judged(Event, frozen=True):
+    """An attempt is over (derived)."""
+
+    well: bool
+    said: str

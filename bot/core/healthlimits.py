@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from bot.core.limits import number
+from bot.core.limits import number, text
 
 
 class Health(Struct, frozen=True):
@@ -76,3 +76,13 @@ class Health(Struct, frozen=True):
     window_hours: Annotated[
         int, number("Market hours over which an objective is counted.", 1, 168)
     ] = 168
+
+
+class Healing(Struct, frozen=True):
+    """What the bot may try by itself when a check is not well."""
+
+    enabled: Annotated[bool, text("Try remedies; without it, checks are only told of.")] = True
+    day_max: Annotated[int, number("Attempts a day, all remedies together.", 0, 20)] = 20
+    wait_real_seconds: Annotated[
+        float, number("A remedy of high risk waits this long for a person.", 60, 86_400)
+    ] = 3_600.0

@@ -9,10 +9,9 @@ who asks; a tightening that does not verify in time escalates, anything else fai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bot.core import account, alerts, model_verbs, parameters, protection, slo
+from bot.core import account, alerts, healing, model_verbs, parameters, protection, slo
 from bot.core.arguments import DESPITE, why_not_args
 from bot.core.effects import Effect, Notify
 from bot.core.events import Commanded, StopAsked, Ticked
@@ -22,7 +21,7 @@ from bot.core.killswitch import KILL, rearm_blockers, still_open
 from bot.core.machine import BORN, Level, Row, Table
 from bot.core.permission import lowered
 from bot.core.process import PROCESS
-from bot.core.verb import Verb
+from bot.core.verb import RunState, Verb
 from bot.core.world import ACCOUNT, Run
 
 if TYPE_CHECKING:
@@ -31,20 +30,6 @@ if TYPE_CHECKING:
 
 
 COMMANDS_REMEMBERED = 2_000
-
-
-class RunState(StrEnum):
-    """How far a command has come."""
-
-    PROPOSED = "PROPOSED"
-    APPROVED = "APPROVED"
-    RUNNING = "RUNNING"
-    VERIFYING = "VERIFYING"
-    DONE = "DONE"
-    REFUSED = "REFUSED"
-    FAILED = "FAILED"
-    ESCALATED = "ESCALATED"
-    EXPIRED = "EXPIRED"
 
 
 PROPOSED, APPROVED, RUNNING, VERIFYING, DONE, REFUSED, FAILED, ESCALATED, EXPIRED = RunState
@@ -349,6 +334,7 @@ RUN = Table("run", RunState, (
     Row(VERIFYING,              Ticked,    verified, DONE),
     Row(VERIFYING,              Ticked,    escalate, ESCALATED,  (page,)),
     Row(VERIFYING,              Ticked,    fail,     FAILED),
+    *healing.ROWS,
 ), key="command id", final=frozenset({DONE, REFUSED, FAILED, ESCALATED, EXPIRED}))
 # fmt: on
 

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from bot.core.alertlimits import Alerts
-from bot.core.healthlimits import Health
+from bot.core.healthlimits import Healing, Health
 from bot.core.limits import HIGHER, LOWER, Controls
 from bot.core.limits import number as _number
 from bot.core.limits import text as _text
@@ -271,6 +271,7 @@ class Settings(Struct, frozen=True):
     shutdown: Shutdown = Shutdown()
     storage: Storage = Storage()
     health: Health = Health()
+    healing: Healing = Healing()
     models: Models = Models()
     restarts: Restarts = Restarts()
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from bot.core.effects import AnyEffect, Notify
 from bot.core.machine import Instance
+from bot.core.remedy import Attempt, HealingMemory, Remedy
 from bot.core.settings import Settings
 from bot.core.values import ZERO, Instrument, Side, VenueOrder
 
@@ -267,6 +268,7 @@ class World(Struct, frozen=True):
     ``alerts``: those not closed, by id; ``digest_at``: when the next digest is due, 0 if none is.
     ``channels``, ``second``: the names of the channels to people, by group.
     ``models``: id → what is known of it; ``heir``: the one that is about to become champion.
+    ``remedies``: what may be tried against checks that are not well; ``attempts``: by their runs.
     """
 
     seq: int = 0
@@ -312,6 +314,9 @@ class World(Struct, frozen=True):
     second: tuple[str, ...] = ()
     models: dict[str, Model] = {}
     heir: Heir | None = None
+    remedies: tuple[Remedy, ...] = ()
+    attempts: dict[str, Attempt] = {}
+    healing: HealingMemory = HealingMemory()
 
     def instance_of(self, machine: str, key: str = ACCOUNT) -> Instance | None:
         """Return where a machine stands, or None if it was never born or is at its end."""

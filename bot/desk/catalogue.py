@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-
-class View(Struct, frozen=True):
-    """One documented view: the question that it answers and the meaning of each column."""
-
-    name: str
-    question: str
-    columns: dict[str, str]
+from bot.desk.health_views import HEALTH, View
 
 
 class Answer(Struct, frozen=True):
@@ -307,32 +301,7 @@ VIEWS: dict[str, View] = {
                 "reason": _WHY,
             },
         ),
-        View(
-            "checks",
-            "What did each check of health find last?",
-            {
-                "name": "the check, and its symbol or part where it has several",
-                "state": "WELL, SUSPECT, or ESCALATED (people were told)",
-                "said": "the finding, with its numbers",
-                "value": "the number, where there is one",
-                "most": "its limit",
-                "at": _AT,
-                "seq": _SEQ,
-            },
-        ),
-        View(
-            "objectives",
-            "How much of the time was it well, and how much of the error budget is spent?",
-            {
-                "name": "the objective",
-                "hours": "market hours counted",
-                "good": "share of them that were good",
-                "spent": "share of the error budget that is spent; over 1 nothing is loosened",
-                "burn": "how many times faster than evenly it was spent in the last hour",
-                "at": _AT,
-                "seq": _SEQ,
-            },
-        ),
+        *HEALTH,
     )
 }
 """Every view of the database, by name."""
@@ -367,6 +336,10 @@ ANSWERS: tuple[Answer, ...] = (
         "Which model is asked, how good was it, and how old is what it learnt from?",
         "SELECT substr(model, 1, 12) AS model, state, skill, auc, trained_to FROM model_lineage"
         " WHERE state IN ('CHAMPION', 'SHADOW')",
+    ),
+    Answer(
+        "What did the bot try to heal, and what came of it?",
+        "SELECT at, name, remedy, state, said FROM healing_attempts ORDER BY seq",
     ),
     Answer(
         "Which orders were ever in doubt?",

@@ -24,6 +24,7 @@ from bot.edge.clock import clock_text, wall_ms
 from bot.edge.files import Halt, LastWords, read_panic_lines, retire_panic_lines
 from bot.edge.host import free_mb
 from bot.engine.build import build_id
+from bot.engine.healing import treatments
 from bot.engine.reactor import Probe, Reactor, no_probe
 from bot.engine.replay import as_committed, disagreement, recover
 from bot.errors import StoreFatal
@@ -53,6 +54,7 @@ class Paths:
         self.panic = self.folder / "panic.jsonl"
         self.status = self.folder / "status.json"
         self.backups = self.folder / "backups"
+        self.reports = self.folder / "reports"
 
 
 class Booted(Struct, frozen=True):
@@ -188,6 +190,7 @@ def first_events(
             second=second,
             rate=rate,
             ended=LastWords(paths.words).read(),
+            remedies=tuple(treatment.remedy for treatment in treatments().values()),
         )
     )
     events.append(Recovered(at=at, snapshot_seq=booted.snapshot_seq, tail=booted.tail))

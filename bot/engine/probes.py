@@ -7,6 +7,7 @@ could not be taken is left out, and the check keeps the last one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
@@ -55,6 +56,7 @@ class Probes:
     ) -> None:
         self.venue, self.paths, self.loaded = venue, paths, loaded
         self.post, self.loop, self.timings = post, loop, timings
+        self._soon = {FAST: asyncio.Event(), SLOW: asyncio.Event()}
         self._late_ns = 0
         self._began_s = monotonic_ns() / 1e9
         self._memory: deque[tuple[float, float]] = deque(maxlen=MEMORY_KEPT)
@@ -71,6 +73,10 @@ class Probes:
         yield self._sampling(FAST, lambda: self.limits.fast_real_seconds, self.fast)
         yield self._sampling(SLOW, lambda: self.limits.slow_real_seconds, self.slow)
         yield self._status()
+
+    def look(self, pace: str) -> None:
+        """Make the checks of a pace now instead of when it is their time."""
+        self._soon[pace].set()
 
     async def _lag(self) -> None:
         """See how late the event loop wakes."""
@@ -90,7 +96,9 @@ class Probes:
                 continue
             samples = await asyncio.to_thread(_taken, measure)
             self.post(Sampled(at=self.venue.clock.now(), pace=pace, samples=samples))
-            await asyncio.sleep(seconds())
+            self._soon[pace].clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._soon[pace].wait(), seconds())
 
     async def _status(self) -> None:
         """Write the status document beside the database, whole or not at all."""

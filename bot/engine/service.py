@@ -33,6 +33,8 @@ from bot.engine import boot, lines, link
 from bot.engine.build import build_id
 from bot.engine.effects import Runner
 from bot.engine.gate import Gate
+from bot.engine.healing import Means
+from bot.engine.healing.healer import Healer
 from bot.engine.inbox import Inbox
 from bot.engine.latch import Latch
 from bot.engine.loop import Hooks, Loop
@@ -136,6 +138,11 @@ class Service:
         )
         self.screen = voice(loaded.config, paths.state)
         self.notifier = Notifier.of(loaded.config.notify)
+        self.probes = Probes(
+            self.venue, paths, loaded, post=self.post, loop=self.loop, timings=self.timings
+        )
+        means = Means(self.venue, paths, loaded, lambda: self.loop.world, self.post)
+        self.healer = Healer(means, self.probes.look)
         self.runner = self._runner(probe)
         self.watch = Watch(
             self.venue,
@@ -145,9 +152,6 @@ class Service:
             post=self.post,
             world=lambda: self.loop.world,
             lost=self._files_lost,
-        )
-        self.probes = Probes(
-            self.venue, paths, loaded, post=self.post, loop=self.loop, timings=self.timings
         )
         self.operators = group_id(loaded.config.roles.operators_group)
         past = partial(lines.past, paths.state)
@@ -169,7 +173,7 @@ class Service:
             leave=self._leave,
             broken=self._fatal,
             probe=probe,
-            carriers=self.models.carriers(),
+            carriers={**self.models.carriers(), **self.healer.carriers()},
         )
 
     # -- life --------------------------------------------------------------------------------------

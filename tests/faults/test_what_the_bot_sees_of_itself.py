@@ -20,6 +20,7 @@ CONFIG = {
         "lag_ms": 9_000.0,
         "turn_ms": 9_000.0,
     },
+    "healing": {"enabled": False},
 }
 
 

@@ -6,8 +6,9 @@ from typing import Any, get_args
 
 from bot.core import events, model_events
 from bot.core.effects import Notify, Protect, Submit
-from bot.core.health_events import Probed, Sampled
+from bot.core.health_events import Judged, Probed, Proposed, Sampled, Treated
 from bot.core.machine import Instance, Table
+from bot.core.remedy import Attempt, Remedy
 from bot.core.runs import VERBS
 from bot.core.values import OrderStatus, Side, VenuePosition
 from bot.core.world import Alert, Delivery, Heir, Model, Order, Override, Position, Run, World
@@ -37,6 +38,7 @@ ORDER, RUN, EFFECT, NAME = "abc123-1-7-0", "run-1", "7-1", "risk.base_size"
 CHECK = f"candles {BTC}"
 ALERT = "a7-0"
 VENUE_ID = "v9"
+REMEDY = Remedy("drink-tea", "Drink tea.", ("candles",), "low", 3, 60.0, 30.0, "", "well")
 KEYS = {
     "order": ORDER,
     "run": RUN,
@@ -60,6 +62,8 @@ KINDS: tuple[type, ...] = (
     events.Limited,
     events.DoubtAged,
     Probed,
+    Proposed,
+    Judged,
     model_events.ModelDisplaced,
 )
 
@@ -108,6 +112,8 @@ def worlds() -> list[World]:
             models={MODEL: Model("t1", recent=(0.5,) * 50)},
         ),
         *_alerting(busy),
+        but(busy, remedies=(REMEDY,)),
+        but(busy, remedies=(but(REMEDY, risk="high"),)),
     ]
 
 
@@ -154,6 +160,7 @@ def with_everything(base: World) -> World:
         troubles=9,
         parameters={NAME: Override(0.01, base.at + 60_000, "ana")},
         models={MODEL: Model("t1")},
+        attempts={RUN: Attempt(REMEDY.name, CHECK, "late", 0, 0)},
     )
 
 
@@ -163,6 +170,7 @@ def samples(world: World) -> list[Any]:
         *_of_process_and_market(world),
         *_of_orders(world),
         *_of_people_and_disk(world),
+        *_of_health(world),
         *_of_models(world),
     ]
 
@@ -246,6 +254,20 @@ def _of_models(world: World) -> list[Any]:
     ]
 
 
+def _of_health(world: World) -> list[Any]:
+    at = world.at
+    return [
+        Sampled(at=at, pace="fast", samples={"lag_ms": 1.0}),
+        *(
+            Probed(at=at, check="candles", well=well, said="s", times=times)
+            for well, times in ((True, 0), (False, 1), (False, 9))
+        ),
+        Proposed(at=at),
+        *(Treated(at=at, run=RUN, ok=ok, said="s") for ok in (True, False)),
+        *(Judged(at=at, well=well, said="s") for well in (True, False)),
+    ]
+
+
 def _of_people_and_disk(world: World) -> list[Any]:
     at, equity = world.at, D(100_000)
     review = events.Reviewed(
@@ -279,11 +301,6 @@ def _of_people_and_disk(world: World) -> list[Any]:
         events.Latched(at=at, reason="r"),
         events.Limited(at=at, control="re-entry", reason="r"),
         *(events.DoubtAged(at=at, age=age, order=ORDER) for age in (0, 3_000, 20_000)),
-        Sampled(at=at, pace="fast", samples={"lag_ms": 1.0}),
-        *(
-            Probed(at=at, check="candles", well=well, said="s", times=times)
-            for well, times in ((True, 0), (False, 1), (False, 9))
-        ),
         events.Halted(at=at, who="w", reason="r"),
         events.Panicked(at=at, lines=('{"who":"boot","detail":"protect-only: r"}',)),
         events.Panicked(at=at, lines=("cancelled",)),
