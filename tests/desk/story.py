@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from bot.core import model_events as e
-from bot.core.effects import Backfill, Leverage, Notify, Reconcile, Submit, VerifyModel
+from bot.core.effects import Backfill, Leverage, Notify, Reconcile, Report, Submit, VerifyModel
 from bot.core.events import (
     Accepted,
     CandleClosed,
@@ -17,7 +17,8 @@ from bot.core.events import (
     Filled,
     Ticked,
 )
-from bot.core.health_events import Sampled
+from bot.core.health_events import Sampled, Treated
+from bot.core.remedy import Remedy
 from bot.core.values import CashMove
 from bot.edge.files import Halt
 from bot.store import snapshots
@@ -40,7 +41,8 @@ MIDNIGHT = 1_700_006_400_000  # 2023-11-15 00:00 UTC
 START = MIDNIGHT - 20 * MINUTE
 WON, LOST = D(3), D(-2)
 MODEL = "a" * 64
-CARRIED_OUT = (Notify, Leverage, Reconcile, Backfill, VerifyModel)
+REMEDY = Remedy("rest", "Rest.", ("loop",), "low", 3, 60.0, 30.0, "", "the check is well")
+CARRIED_OUT = (Notify, Leverage, Reconcile, Backfill, VerifyModel, Report)
 """Effects that arrive without a word of the story."""
 
 
@@ -72,7 +74,7 @@ class Story:
         """Come up as boot does: known to the file, connected, reconciled, with candles."""
         self.connection.execute("INSERT INTO meta VALUES('instance','abc123'),('epoch','1')")
         begun, *rest = opening_events(at=self.at)
-        for event in (replace(begun, channels=("mailto-1",)), *rest):
+        for event in (replace(begun, channels=("mailto-1",), remedies=(REMEDY,)), *rest):
             self.say(event)
 
     def minute(self, up=None, mark=100.0):
@@ -146,6 +148,15 @@ class Story:
             e.ModelsScored(at=at, symbol=BTC, open_time=START, scores=(e.Score(MODEL, 0.5),)),
         )
 
+    def ail(self):
+        """Let the loop be late twice; what is tried against it cannot be carried out."""
+        at = self.world.at
+        for _ in range(2):
+            self.say(Sampled(at=at, pace="fast", samples={"lag_ms": 999.0}))
+        (run,) = self.world.attempts
+        self.say(Treated(at=at, run=run, ok=False, said="no bed"))
+        self.say(Sampled(at=at, pace="fast", samples={"lag_ms": 3.0}))
+
     def snapshot(self):
         snapshots.save(self.reactor.writer, self.world, MIDNIGHT, "b")
 
@@ -170,6 +181,7 @@ def tell(path: Path) -> Story:
         story.minute()
     story.enter()
     story.learn()
+    story.ail()
     story.snapshot()
     return story
 
