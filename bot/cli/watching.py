@@ -54,6 +54,19 @@ def _show_health(found: Health) -> None:
             put(f"          objective {objective.name}: {objective.spent:.0%} of its budget spent")
 
 
+def _show_healing(found: Status) -> None:
+    for attempt in found.healing.attempts:
+        waits = f": `bot do approve run={attempt.run}`" if attempt.state == "PROPOSED" else ""
+        put(f"healing   {attempt.remedy} for {attempt.check} is {attempt.state}{waits}")
+    for remedy in found.healing.remedies:
+        if remedy.today:
+            put(
+                f"          {remedy.remedy}: {remedy.today} of {remedy.a_day} attempts within a day"
+            )
+    for alert in found.alerts:
+        put(f"alert     {alert.severity} {alert.id} since {moment(alert.since)}: {alert.text}")
+
+
 def _show_status(found: Status) -> None:
     put(f"bot       {found.bot.state}: {found.bot.sentence}")
     if found.bot.state != "running" and found.bot.heartbeat_age_seconds is not None:
@@ -76,6 +89,7 @@ def _show_status(found: Status) -> None:
     disk = found.storage
     put(f"storage   {disk.state}, {disk.database_mb} MB, {disk.free_mb} MB free")
     _show_health(found.health)
+    _show_healing(found)
     put(f"model     {_models(found)}")
     put(f"audit     head #{found.head_id} {found.head}")
     put_table(

@@ -52,9 +52,9 @@ class Standing(Struct, frozen=True):
 
 
 def bad(world: World, objective: str) -> bool:
-    """Tell whether a check of the objective is not well, and people were told."""
+    """Tell whether a check of the objective is not well, as often in a row as it takes."""
     return any(
-        instance.state == "ESCALATED" and key.partition(" ")[0] in OBJECTIVES[objective]
+        instance.state not in ("WELL", "SUSPECT") and key.partition(" ")[0] in OBJECTIVES[objective]
         for key, instance in world.machines.get("check", {}).items()
     )
 

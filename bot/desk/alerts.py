@@ -59,6 +59,21 @@ def read(connection: Connection, closed_max: int) -> list[Told]:
     return [_told(connection, row) for row in rows.fetchall()]
 
 
+def open_now(connection: Connection) -> list[Told]:
+    """Return the open alerts without their messages, oldest first."""
+    rows = connection.execute(
+        "SELECT a.id, a.key, a.severity, i.state, a.since, a.last, (a.last - a.since) / 1000.0,"
+        " a.count, a.text, a.runbook, i.reason, a.seq, a.latch"
+        " FROM instance i JOIN alert a ON a.id = i.key WHERE i.machine = 'alert'"
+        " AND i.state IN (SELECT value FROM json_each(?)) ORDER BY a.seq, a.id",
+        (json.dumps(OPEN),),
+    )
+    fields = Told.__struct_fields__
+    return [
+        Told(**{**dict(zip(fields, row, strict=False)), "latch": bool(row[-1])}) for row in rows
+    ]
+
+
 def _told(connection: Connection, row: tuple[Any, ...]) -> Told:
     found = dict(zip(Told.__struct_fields__, row, strict=False))
     return Told(**{**found, "latch": bool(row[-1])}, messages=_messages(connection, row[0]))

@@ -15,7 +15,7 @@ from bot.core.machine import Instance, Level
 from bot.core.permission import lowered
 from bot.core.values import ZERO, Side
 from bot.core.world import ACCOUNT, Order, World
-from bot.desk import files, models, panics, views
+from bot.desk import alerts, files, healing, models, panics, views
 from bot.desk.clock import wall_ms
 from bot.desk.files import HaltMark
 from bot.desk.text import age
@@ -84,6 +84,8 @@ class Status(Struct, frozen=True):
     panics: tuple[panics.Deed, ...]
     storage: Storage
     health: Health
+    healing: healing.Healing
+    alerts: tuple[alerts.Told, ...]
     models: tuple[models.InUse, ...]
     last: tuple[views.Move, ...]
     head_id: int
@@ -191,6 +193,8 @@ def _document(connection: Connection, state: Path) -> Status:
         panics=panics.deeds(state) if halt.set or _killed(world) else (),
         storage=_storage(state, world),
         health=_health(connection),
+        healing=healing.read(connection),
+        alerts=tuple(alerts.open_now(connection)),
         models=tuple(models.in_use(connection)),
         last=tuple(views.last_moves(connection, LAST_MOVES, without="delivery")),
         head_id=head_id,
