@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from bot.core.heartbeat import LifeSign, newest
 from bot.errors import ConfigError
-from bot.store import lease
+from bot.store import backup, lease
 from bot.store.database import Connection, open_reader
 
 DEFAULT_STATE = Path("state.db")
@@ -123,3 +123,9 @@ def _small_json(path: Path) -> Any:
             return msgspec.json.decode(file.read(SMALL_FILE_BYTES))
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def newest_backup(state: Path) -> float | None:
+    """Return when the newest backup beside a database was made (s UTC), None if there is none."""
+    made = [path.stat().st_mtime for path in backup.existing(state, Beside(state).backups)]
+    return max(made, default=None)

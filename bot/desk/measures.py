@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bot.core.decide import TABLES
 from bot.core.deliveries import DELIVERY
-from bot.core.effects import AnyEffect
+from bot.core.effects import SEVERITIES, AnyEffect
 from bot.core.feeds import INTERVAL_MS
 from bot.core.machine import Level
 from bot.core.orders import ORDER
@@ -31,6 +31,7 @@ def read(state: Path) -> Values:
     _states(values, found)
     _money(values, found)
     _files(values, state)
+    _health(values, found)
     speed = float((found.bot.heartbeat.fields if found.bot.heartbeat else {}).get("speed", 1.0))
     values.put("bot_market_speed", speed)
     connection = files.open_state(state)
@@ -96,6 +97,32 @@ def _files(values: Values, state: Path) -> None:
     for name, path in (("main", state), ("wal", Path(f"{state}-wal"))):
         values.put("bot_database_bytes", path.stat().st_size if path.exists() else 0, name)
     values.put("bot_disk_free_bytes", files.free_bytes(state))
+    newest = files.newest_backup(state)
+    if newest is not None:
+        values.put("bot_backup_age_seconds", wall_ms() / 1000 - newest)
+
+
+def _health(values: Values, found: Status) -> None:
+    """Add what the bot thinks of itself: checks, objectives, healing, alerts, models."""
+    for check in found.health.checks:
+        values.put("bot_check_well", float(check.state == "WELL"), check.name)
+    for objective in found.health.objectives:
+        values.put("bot_objective_spent_ratio", objective.spent, objective.name)
+        values.put("bot_objective_burn", objective.burn, objective.name)
+    for remedy in found.healing.remedies:
+        values.put("bot_healing_attempts_total", remedy.cured, remedy.remedy, "cured")
+        values.put("bot_healing_attempts_total", remedy.failed, remedy.remedy, "failed")
+        values.put("bot_healing_today", remedy.today, remedy.remedy)
+        values.put("bot_healing_limit", remedy.a_day, remedy.remedy)
+    waiting = sum(attempt.state == "PROPOSED" for attempt in found.healing.attempts)
+    values.put("bot_healing_waiting", waiting)
+    values.put("bot_escalations_total", found.healing.escalations)
+    for severity in SEVERITIES:
+        open_ = sum(alert.severity == severity for alert in found.alerts)
+        values.put("bot_alerts_open", open_, severity)
+    for model in found.models:
+        if model.age_seconds is not None:
+            values.put("bot_model_age_seconds", model.age_seconds, model.model[:12], model.state)
 
 
 def _machines(values: Values, connection: Connection) -> None:

@@ -111,6 +111,18 @@ METRICS: dict[str, Metric] = {
         _counter("bot_process_cpu_seconds_total", "seconds", "CPU time of the running bot."),
         _gauge("bot_process_open_fds", "descriptors", "Open files and sockets of the running bot."),
         _gauge("bot_process_start_time_seconds", "seconds", "When the running bot started, s UTC."),
+        # what it thinks of itself
+        _gauge("bot_check_well", "0 or 1", "Whether a check of health is WELL.", "check"),
+        _gauge("bot_objective_spent_ratio", "fraction of 1", "Spent part of an error budget.", "objective"),
+        _gauge("bot_objective_burn", "times", "How much faster than evenly it was spent in the last hour.", "objective"),
+        _counter("bot_healing_attempts_total", "attempts", "Attempts at healing that ended.", "remedy", "outcome"),
+        _gauge("bot_healing_today", "attempts", "Attempts of a remedy within the last day.", "remedy"),
+        _gauge("bot_healing_limit", "attempts", "At most so many of them a day.", "remedy"),
+        _gauge("bot_healing_waiting", "attempts", "Remedies that wait for a person to approve them."),
+        _counter("bot_escalations_total", "escalations", "Checks that nothing cured."),
+        _gauge("bot_alerts_open", "alerts", "Alerts that are not closed.", "severity"),
+        _gauge("bot_backup_age_seconds", "seconds", "Since the newest backup beside the database."),
+        _gauge("bot_model_age_seconds", "seconds", "Since the newest candle that a model learnt from, market time.", "model", "state"),
         # latency
         _histogram(
             "bot_phase_seconds",

@@ -73,10 +73,11 @@ def test_what_is_not_in_the_list_or_lacks_a_label_is_refused():
 def test_all_that_is_not_live_is_read_from_the_database(state, found):
     names = {name for name, _ in found}
     stopped = {name for name in METRICS if "_process_" in name} | {
-        "bot_heartbeat_timestamp_seconds"
+        "bot_heartbeat_timestamp_seconds",
+        "bot_backup_age_seconds",
     }
     live = {metric.name for metric in METRICS.values() if metric.live}
-    assert names == set(METRICS) - live - stopped, "no process, no heartbeat here"
+    assert names == set(METRICS) - live - stopped, "no process, no heartbeat, no backup here"
 
 
 def test_they_say_what_status_says(state, found):
@@ -91,6 +92,12 @@ def test_they_say_what_status_says(state, found):
     assert value(found, "bot_position_stop_held", symbol=BTC) == 1
     assert value(found, "bot_stop_coverage_ratio") == 1
     assert value(found, "bot_transitions_total") == told.head_id
+    assert value(found, "bot_check_well", check="loop") == 1
+    assert value(found, "bot_healing_attempts_total", remedy="rest", outcome="failed") == 1
+    assert value(found, "bot_healing_limit", remedy="rest") == 3
+    assert value(found, "bot_escalations_total") == told.healing.escalations >= 1
+    severe = [alert for alert in told.alerts if alert.severity == "critical"]
+    assert value(found, "bot_alerts_open", severity="critical") == len(severe)
     for row in told.account:
         assert value(
             found, "bot_machine_state", machine=row.machine, key="account", state=row.state

@@ -50,7 +50,7 @@ def known(labels, name):
     if name == "state" and "machine" in labels:
         return set().union(*(STATES[machine] for machine in labels["machine"]))
     if name == "state":
-        return STATES["order"] | STATES["delivery"]
+        return STATES["order"] | STATES["delivery"] | STATES["model"]
     open_ = {"machine": set(STATES), "phase": set(Phase), "file": {"main", "wal"}}
     open_["effect"] = {kind.__name__ for kind in AnyEffect.__args__}
     return open_.get(name)
@@ -85,7 +85,8 @@ def test_what_must_be_watched_has_a_rule():
         *("bot_up", "bot_heartbeat_timestamp_seconds", 'machine="guard",state="PAUSED"'),
         *('machine="kill",state="ARMED"', 'machine="hold"', "bot_position_stop_held"),
         *("bot_order_doubt_age_seconds", 'effect="Notify"', "bot_disk_free_bytes"),
-        *("bot_loop_lag_seconds", 'phase="commit"'),
+        *("bot_loop_lag_seconds", 'phase="commit"', "bot_check_well", "bot_healing_today"),
+        *("bot_objective_spent_ratio", "bot_escalations_total", "bot_backup_age_seconds"),
     ):
         assert metric in watched
 
@@ -104,7 +105,7 @@ def test_the_commands_that_rules_name_exist():
 def test_the_dashboard_is_rows_of_panels_that_do_not_overlap():
     document = json.loads(DASHBOARD.read_text())
     rows = [panel["title"] for panel in document["panels"] if panel["type"] == "row"]
-    assert rows == ["State", "Money", "Health", "Latency"]
+    assert rows == ["State", "Money", "Health", "Latency", "Itself"]
     taken, ids = set(), set()
     for panel in document["panels"]:
         at = panel["gridPos"]
