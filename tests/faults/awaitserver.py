@@ -35,6 +35,8 @@ from tests.faults.forkserver import FINAL, Child, Counters  # noqa: E402
 from tests.faults.places import Config, Place, merged, toml, until  # noqa: E402
 
 REACH_SECONDS = 5.0
+LIFT_SECONDS, AFTER_LIFT_SECONDS = 2.5, 7.0
+"""A fault that struck and keeps a child from its await point is lifted: the way out belongs to it."""
 CONVERGE_SECONDS = 25.0
 STEP_SECONDS = 0.01
 FLEE_FOR_SECONDS = 1.6
@@ -87,7 +89,8 @@ class Campaign:
         self.problems: list[str] = []
         self.struck: list[dict[str, Any]] = []
         self.fault: list[dict[str, Any]] = []
-        self.when, self.rests = "", False
+        self.provoke: list[dict[str, Any]] = []
+        self.when, self.rests, self.lifted = "", False, False
         self.fleeing: dict[str, tuple[float, float]] = {}
         self.read = 0
 
@@ -134,11 +137,12 @@ class Campaign:
             target.fault, target.operation, way, speed=self.job.speed, seed=seed
         )
         self.when = awaitfaults.when(target.fault, target.operation, way)
-        self.flag[0] = self.rests = False
+        self.flag[0] = self.rests = self.lifted = False
         self.arm("boot", target)
         child = self.child(self.suicide(target))
         alive = child.until_running()
-        for body in awaitfaults.provoking(target.operation, way, seed + 9):
+        self.provoke = awaitfaults.provoking(target.operation, way, seed + 9)
+        for body in self.provoke:
             self.place.control("fault", **body)
         self.arm("running", target)
         reached = not alive or self.live(child, target)
@@ -155,6 +159,17 @@ class Campaign:
         if reached and struck:
             self.struck.append(dataclasses.asdict(target))
         return reached and struck
+
+    def lift(self, from_: float) -> bool:
+        """Lift the fault from that moment on if it has struck; tell whether that was now."""
+        due = self.fault and not self.lifted and not self.when and time.monotonic() > from_
+        if not due or not self.has_struck(0):
+            return False
+        self.lifted = self.flag[0] = True
+        self.place.control("clear")
+        for body in self.provoke:
+            self.place.control("fault", **body)
+        return True
 
     def arm(self, now: str, target: Target) -> None:
         """Arm the fault if its time is now; what strikes the answer itself may be met at once."""
@@ -204,7 +219,9 @@ class Campaign:
         return arrange
 
     def has_struck(self, seconds: float) -> bool:
-        """Tell whether the fault strikes within a time; none at all always has."""
+        """Tell whether the fault strikes within a time; none at all, and one that was lifted, have."""
+        if self.lifted:
+            return True
         ours = {(body["kind"], body["seed"]) for body in self.fault}
         deadline = time.monotonic() + seconds
         while ours:
@@ -227,6 +244,8 @@ class Campaign:
                 self.arm("order", target)
             if not self.flag[0] and not self.when and step % ASK_EVERY == 0:
                 self.flag[0] = self.has_struck(0)
+            if self.lift(deadline - REACH_SECONDS + LIFT_SECONDS):
+                deadline = time.monotonic() + AFTER_LIFT_SECONDS
             if not child.pump(STEP_SECONDS):
                 return True
             if time.monotonic() > deadline:
