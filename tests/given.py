@@ -258,7 +258,7 @@ def in_position(world: World, symbol: str = BTC, up: bool = True, fee: Any = 0) 
 
 def commanded(world: World, verb: str, /, **more: Any) -> Commanded:
     """Ana asks; what is no field of a command is one of its arguments."""
-    fields = {"id", "operator", "identity", "reason", "expires_at", "at"}
+    fields = {"id", "operator", "identity", "reason", "expires_at", "at", "role", "uid"}
     usual = {"at": world.at, "operator": "ana", "identity": "kernel", "reason": "I say so"}
     usual |= {"id": f"c{next(_numbers)}", "expires_at": 0}
     args = {key: str(value) for key, value in more.items() if key not in fields}

@@ -20,10 +20,12 @@ from bot.cli.options import (
     state_option,
 )
 from bot.cli.output import CODES, Exit, put, put_json, say
+from bot.core.roles import ADMIN
 from bot.core.text import safe_text
 from bot.errors import ConfigError, NotRunning
 
 if TYPE_CHECKING:
+    from bot.core.verb import Verb
     from bot.desk.client import Ask, Moved
 
 PATIENCE_SECONDS = 5.0  # on top of the time in which a command must verify itself
@@ -85,9 +87,13 @@ class _Do(click.Command):
 
         with formatter.section("Commands (tightening ones marked ↓)"):
             formatter.write_dl(
-                [(f"{v.name}{' ↓' if v.tightens else ''}", v.meaning) for v in VERBS.values()]
+                [(f"{v.name}{' ↓' if v.tightens else ''}", _meaning(v)) for v in VERBS.values()]
             )
         super().format_epilog(ctx, formatter)
+
+
+def _meaning(verb: Verb) -> str:
+    return f"{verb.meaning} (admins)" if verb.least == ADMIN else verb.meaning
 
 
 @click.command(cls=_Do, epilog=CODES)
@@ -135,7 +141,10 @@ def carried_out(
     timeout: float | None = None,
     as_json: bool,
 ) -> int:
-    """Give a command, print each state that it comes to, and return the exit code of the last."""
+    """Give a command, print each state that it comes to, and return the exit code of the last.
+
+    One that needs a second person is left waiting for it, unless ``timeout`` says how long to wait.
+    """
     from bot.core.runs import VERBS
     from bot.desk.client import Ask
 
@@ -146,6 +155,9 @@ def carried_out(
         moves.append(moved)
         if not as_json:
             put(f"{moved.state}: {moved.reason}")
+        if timeout is None and [m.state for m in moves] == ["PROPOSED", "PROPOSED"]:
+            say("nothing is done yet; see `status`. --timeout would wait for the second person")
+            break
     last = moves[-1]
     if as_json:
         put_json({"run": last.run, "state": last.state, "reason": last.reason, "moves": moves})
@@ -171,7 +183,10 @@ def _carry_out(state: Path, ask: Ask, patience: float) -> Iterator[Moved]:
     from bot.desk import client, files
 
     try:
-        yield from client.command(state, ask, patience)
+        for moved in client.command(state, ask, patience):
+            yield moved
+        if ask.verb == "approve" and moved.state == "DONE":
+            yield from client.became(state, ask.args["run"])  # what matters is what came of it
     except NotRunning:
         if files.holder(state) is not None:
             raise

@@ -121,12 +121,21 @@ def _show_status(found: Status) -> None:
                 for p in found.positions
             ],
         )
-    for row in found.foreign:
-        put(f"not ours  order {row.key}: {row.reason}")
-    for row in found.parameters:
-        put(f"parameter {row.key} is SET: {row.reason}")
+    _show_people(found)
     for move in found.last:
         put(line_of(move))
+
+
+def _show_people(found: Status) -> None:
+    """Show what people did beside the bot, what waits for them, and what they changed."""
+    for row in found.foreign:
+        put(f"not ours  order {row.key}: {row.reason}")
+    healing = {attempt.run for attempt in found.healing.attempts}
+    for row in found.waiting:
+        if row.key not in healing:
+            put(f"waiting   since {moment(row.since)}: {row.reason}")
+    for row in found.parameters:
+        put(f"parameter {row.key} is SET: {row.reason}")
 
 
 def _models(found: Status) -> str:

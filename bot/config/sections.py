@@ -268,15 +268,6 @@ class Watchdog(_Section, frozen=True):
     ] = 900
 
 
-class Roles(_Section, frozen=True):
-    """Who may do what, by Unix group."""
-
-    operators_group: Annotated[
-        str,
-        _text("Group that may command the bot and set HALT; empty: the group of its process."),
-    ] = ""
-
-
 class Edge(Struct, frozen=True):
     """The sections that decisions do not read."""
 
@@ -289,7 +280,6 @@ class Edge(Struct, frozen=True):
     log: Log = Log()
     training: Training = Training()
     watchdog: Watchdog = Watchdog()
-    roles: Roles = Roles()
 
 
 class Config(Edge, frozen=True):

@@ -25,6 +25,10 @@ class Alerts(Struct, frozen=True):
             "Warnings and infos sent one by one in the window; more become one digest.", 1, 1000
         ),
     ] = 10
+    digest: Annotated[
+        bool,
+        text("Storms and quiet hours become a digest; false: everything is sent at once."),
+    ] = True
     quiet_from_hour: Annotated[
         float,
         number(

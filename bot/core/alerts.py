@@ -84,7 +84,7 @@ def digest_due(world: World) -> bool:
 
 def held_back(world: World, event: Alerted, key: str) -> str | None:
     """Quiet hours or a storm: it waits for the digest."""
-    if not may_wait(world, event.notify):
+    if not may_wait(world, event.notify) or not world.settings.alerts.digest:
         return None
     until = quiet_until(world)
     if until:

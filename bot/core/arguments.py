@@ -19,6 +19,8 @@ ARGUMENTS: dict[str, frozenset[str]] = {
     "quarantine": MODEL,
     "retire": MODEL,
     "requalify": MODEL | {DESPITE},
+    "approve": frozenset({"run"}),
+    "decline": frozenset({"run"}),
 }
 """The arguments of each command; one that is not listed takes a symbol."""
 

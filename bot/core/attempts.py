@@ -15,7 +15,16 @@ from bot.core import healing
 from bot.core.checks import CHECKS, SLOW
 from bot.core.effects import Report
 from bot.core.facts import AttemptMarked, Escalated, RemediesDeclared
-from bot.core.healing import DONE, EXPIRED, FAILED, PROPOSED, RUNNING, VERIFYING
+from bot.core.healing import (
+    APPROVED,
+    DONE,
+    EXPIRED,
+    FAILED,
+    PROPOSED,
+    REFUSED,
+    RUNNING,
+    VERIFYING,
+)
 from bot.core.health import CHECK, CheckState
 from bot.core.health_events import Judged, Proposed, Treated
 from bot.core.remedy import Attempt, Remedy, Try
@@ -23,7 +32,7 @@ from bot.core.runs import RUN
 from bot.core.world import DAY_MS
 
 if TYPE_CHECKING:
-    from bot.core.events import Recovered, Started, Ticked
+    from bot.core.events import Commanded, Recovered, Started, Ticked
     from bot.core.turn import Turn
     from bot.core.world import World
 
@@ -76,6 +85,21 @@ def begin(turn: Turn, key: str) -> None:
     turn.put("attempts", key, replace(attempt, deadline=deadline))
     turn.fire(RUN, Proposed(at=turn.world.at), key)
     _mark(turn, key, RUNNING, attempt.said)
+
+
+def answered(turn: Turn, event: Commanded) -> None:
+    """Begin what a person approved; what was declined is not proposed again in this episode."""
+    for key, attempt in list(turn.world.attempts.items()):
+        state = turn.world.state("run", key)
+        if state == APPROVED:
+            begin(turn, key)
+        elif not state:
+            turn.put("attempts", key, None)
+            said = next(
+                s.reason for s in reversed(turn.steps) if (s.machine, s.key) == ("run", key)
+            )
+            turn.note(_marked(turn.world, key, attempt, REFUSED, said))
+            _remember(turn, attempt, said)
 
 
 def treated(turn: Turn, event: Treated) -> None:

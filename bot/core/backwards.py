@@ -54,7 +54,7 @@ def go_back(turn: Turn, at: int) -> None:
         ),
         account=_capped(account, at - 1, *ACCOUNT_TIMES),
         runs={
-            k: replace(r, deadline=min(r.deadline, at + runs.grace_ms(world, r.verb)))
+            k: replace(r, deadline=min(r.deadline, at + runs.limit_ms(world, k)))
             for k, r in world.runs.items()
         },
         alerts={key: _alert_capped(world, alert, at) for key, alert in world.alerts.items()},

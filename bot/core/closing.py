@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.core import protection
+from bot.core.account_verbs import key_of
 from bot.core.events import Ticked
 from bot.core.killswitch import in_scope
-from bot.core.runs import key_of
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from bot.core import (
     account,
+    account_verbs,
     alerts,
     attempts,
     backwards,
@@ -245,7 +246,7 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Reconciled:       (reconciled,),
     events.VenueTroubled:    (breaker.heard,),
     events.VenueAnswered:    (breaker.over,),
-    events.StopAsked:        (runs.begin_stop,),
+    events.StopAsked:        (account_verbs.begin_stop,),
     events.Poisoned:         (holds.hold_account,),
     events.Latched:          (holds.hold_account,),
     events.Restored:         (restored,),
@@ -274,7 +275,7 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Undelivered:      (deliveries.outcome,),
     events.StorageChecked:   (storage_checked,),
     events.Halted:           (halted,),
-    events.Commanded:        (runs.command,),
+    events.Commanded:        (runs.command, attempts.answered),
     health_events.Sampled:          (examination.sampled,),
     health_events.Treated:          (attempts.treated,),
     model_events.TrainingQueued:  (trainings.reported,),

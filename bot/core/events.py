@@ -324,7 +324,7 @@ class Panicked(Event, frozen=True):
 
 
 class Commanded(Event, frozen=True):
-    """An operator's command. ``identity`` is ``kernel`` (from the socket) or ``claimed``."""
+    """An operator's command. ``identity``: kernel or claimed. ``role``: by uid; empty in old ones."""
 
     id: str
     verb: str
@@ -333,6 +333,8 @@ class Commanded(Event, frozen=True):
     identity: str
     reason: str
     expires_at: int
+    role: str = ""
+    uid: int = -1
 
 
 class Emitted(Event, frozen=True):

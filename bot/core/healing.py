@@ -21,7 +21,7 @@ from bot.core.world import DAY_MS
 if TYPE_CHECKING:
     from bot.core.world import World
 
-PROPOSED, APPROVED, RUNNING, VERIFYING, DONE, _, FAILED, _, EXPIRED = RunState
+PROPOSED, APPROVED, RUNNING, VERIFYING, DONE, REFUSED, FAILED, _, EXPIRED = RunState
 
 # -- what may be tried -----------------------------------------------------------------------------
 
@@ -72,6 +72,15 @@ def choose(world: World, check: str, *, high: bool = False) -> Remedy | None:
         if (remedy.risk == HIGH) == high and why_not(world, remedy, check) is None:
             return remedy
     return None
+
+
+def unfit(world: World, run: str) -> str | None:
+    """Tell why an attempt that waited for a person may not be made any more, or None."""
+    attempt = world.attempts[run]
+    remedy = remedy_of(world, attempt.remedy)
+    if remedy is None:
+        return f"{attempt.remedy} is not known to this process"
+    return why_not(world, remedy, attempt.check)
 
 
 def story(world: World, check: str) -> str:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from bot.core import models
 from bot.core.models import CANDIDATE, CHAMPION, QUARANTINED, RETIRED, ROLLED_BACK, SHADOW
+from bot.core.roles import ADMIN
 from bot.core.verb import Verb
 from bot.core.world import Heir
 
@@ -110,7 +111,7 @@ def _requalify(turn: Turn, event: Commanded) -> None:
 # fmt: off
 VERBS = (
     Verb("promote", "Make a model the champion: model=ID. It still gates no trade.", False,
-         _why_not_promote, _promote, _is(CHAMPION), WITHIN_SECONDS),
+         _why_not_promote, _promote, _is(CHAMPION), WITHIN_SECONDS, ADMIN),
     Verb("rollback", "Take the champion away; the one before comes back if its files verify.", True,
          _why_not_rollback, _rollback, _rolled_back, WITHIN_SECONDS),
     Verb("quarantine", "Use a model no more, as one that failed: model=ID.", True,

@@ -263,6 +263,8 @@ def refuse(turn: Turn, event: ModelRefused) -> None:
 
 def ask(turn: Turn, event: Measured) -> None:
     """Ask every model that is in use what it says of this candle."""
+    if not turn.world.settings.models.scoring:
+        return
     models = turn.world.models
     found = [key for key in standing(turn.world, *ASKED) if key in models and models[key].loaded]
     if found:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from bot.core.events import Commanded, Started, Ticked
+from bot.core.limits import HIGHER, LOWER
 from bot.core.machine import BORN, Row, Table
 from bot.core.settings import (
     cross_rules,
@@ -63,8 +64,15 @@ PARAMETER = Table("parameter", ParameterState, (
 # fmt: on
 
 
-FIXED = ("profile", "market.", "strategy.ema_", "strategy.adx_period", "strategy.atr_period")
-"""What is built in at the start: symbols, and indicators with their history."""
+FIXED = (
+    "profile",
+    "market.",
+    "roles.",
+    "strategy.ema_",
+    "strategy.adx_period",
+    "strategy.atr_period",
+)
+"""What is built in at the start: symbols, indicators with their history, and who may do what."""
 
 
 def parse(text: str) -> Any:
@@ -93,6 +101,17 @@ def why_not(world: World, args: dict[str, str]) -> str | None:
     if wrong:
         return f"{name}: {wrong}"
     return next(cross_rules(with_value(world.settings, name, value)), None)
+
+
+def why_two(world: World, event: Commanded) -> str | None:
+    """For a limit looser than the file says."""
+    name, value = event.args["name"], parse(event.args["value"])
+    tighter = next((meta.extra or {}).get("tighter") for key, _, meta in keys() if key == name)
+    configured = value_of(world.base, name)
+    looser = {LOWER: value > configured, HIGHER: value < configured} if tighter else {}
+    if not looser.get(str(tighter)):
+        return None
+    return f"it loosens {name} from {configured:g} to {value:g}"
 
 
 def set_parameter(turn: Turn, event: Commanded) -> None:

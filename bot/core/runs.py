@@ -3,26 +3,37 @@
 PROPOSED APPROVED RUNNING VERIFYING; ends DONE REFUSED FAILED ESCALATED EXPIRED. Invariants: a
 command is refused with a sentence or verified by what the machines say, never assumed; a
 tightening needs one person; a loosening needs a named person, a reason, and the kernel's word for
-who asks; a tightening that does not verify in time escalates, anything else fails.
+who asks, and the riskiest wait for a second person (``core.approvals``); each needs the role that
+its verb names; a tightening that does not verify in time escalates, anything else fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bot.core import account, alerts, healing, model_verbs, parameters, protection, slo
-from bot.core.arguments import DESPITE, why_not_args
+from bot.core import account_verbs, alerts, approvals, healing, model_verbs, parameters, roles, slo
+from bot.core.approvals import call, declined, tell_end, unanswered
+from bot.core.arguments import ARGUMENTS, DESPITE, why_not_args
 from bot.core.effects import Effect, Notify
-from bot.core.events import Commanded, StopAsked, Ticked
-from bot.core.guard import GUARD, cancel_entries
-from bot.core.holds import HOLD
-from bot.core.killswitch import KILL, rearm_blockers, still_open
-from bot.core.machine import BORN, Level, Row, Table
-from bot.core.permission import lowered
-from bot.core.process import PROCESS
-from bot.core.verb import RunState, Verb
-from bot.core.world import ACCOUNT, Run
+from bot.core.events import Commanded, Ticked
+from bot.core.machine import BORN, Row, Table
+from bot.core.roles import ADMIN
+from bot.core.run_events import Answered
+from bot.core.verb import (
+    APPROVED,
+    DONE,
+    ESCALATED,
+    EXPIRED,
+    FAILED,
+    PROPOSED,
+    REFUSED,
+    RUNNING,
+    VERIFYING,
+    RunState,
+    Verb,
+)
+from bot.core.world import Run
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn
@@ -32,127 +43,7 @@ if TYPE_CHECKING:
 COMMANDS_REMEMBERED = 2_000
 
 
-PROPOSED, APPROVED, RUNNING, VERIFYING, DONE, REFUSED, FAILED, ESCALATED, EXPIRED = RunState
-
-
-def key_of(args: dict[str, str]) -> str:
-    """Return the key of the machine that a command speaks to: a symbol or the account."""
-    return args.get("symbol") or ACCOUNT
-
-
 # -- the verbs -------------------------------------------------------------------------------------
-
-
-def _unknown_symbol(world: World, event: Commanded) -> str | None:
-    key = key_of(event.args)
-    if key != ACCOUNT and key not in world.positions:
-        known = ", ".join(sorted(world.positions)) or "none yet"
-        return f"symbol: expected one of {known}; found {key!r}"
-    return None
-
-
-def _loosened(machine: str, state: str) -> Callable[[World, Run], str | None]:
-    """Return the proof of a loosening: the state, and what holds entries down all the same."""
-
-    def verified(world: World, run: Run) -> str | None:
-        if world.state(machine, key_of(run.args)) != state:
-            return None
-        left = [why for level, why in lowered(world) if level < Level.REDUCED]
-        return f"{machine} is {state}" + (
-            f"; entries still wait: {'; '.join(left)}" if left else ""
-        )
-
-    return verified
-
-
-def _state_is(machine: str, *states: str) -> Callable[[World, Run], str | None]:
-    def verified(world: World, run: Run) -> str | None:
-        state = world.state(machine, key_of(run.args))
-        return f"{machine} is {state}" if state in states else None
-
-    return verified
-
-
-def _hold(turn: Turn, event: Commanded) -> None:
-    turn.fire(HOLD, event, key_of(event.args))
-    alerts.answered(turn, event)
-
-
-def _why_not_hold(world: World, event: Commanded) -> str | None:
-    if world.state("hold", key_of(event.args)) == "HELD":
-        return f"hold {key_of(event.args)} is HELD already"
-    return _unknown_symbol(world, event)
-
-
-def _why_not_release(world: World, event: Commanded) -> str | None:
-    state = world.state("hold", key_of(event.args))
-    return (
-        None
-        if state == "HELD"
-        else f"hold {key_of(event.args)} must be HELD, it is {state or 'FREE'}"
-    )
-
-
-def _why_not_reduce(world: World, event: Commanded) -> str | None:
-    state = world.state("guard")
-    if state == "NORMAL" or world.guard_before == "NORMAL":  # doubt alone lowered it
-        return None
-    return f"guard must be NORMAL, it is {state}"
-
-
-def _reduce(turn: Turn, event: Commanded) -> None:
-    if turn.fire(GUARD, event) is None:
-        turn.set(guard_before="REDUCED")  # the end of the doubt gives no more than this
-
-
-def _kill(turn: Turn, event: Commanded) -> None:
-    turn.fire(KILL, event, key_of(event.args))
-
-
-def _why_not_kill(world: World, event: Commanded) -> str | None:
-    state = world.state("kill", key_of(event.args)) or "ARMED"
-    if state != "ARMED":
-        return f"kill switch {key_of(event.args)} is {state} already"
-    return _unknown_symbol(world, event)
-
-
-def _rearm(turn: Turn, event: Commanded) -> None:
-    if turn.fire(KILL, event, key_of(event.args)) and key_of(event.args) == ACCOUNT:
-        account.rebase(turn, event)
-        turn.set(halt="")
-    alerts.answered(turn, event)
-
-
-def _why_not_rearm(world: World, event: Commanded) -> str | None:
-    return "; ".join(rearm_blockers(world, key_of(event.args))) or None
-
-
-def _flatten(turn: Turn, event: Commanded) -> None:
-    for symbol in still_open(turn.world, key_of(event.args)):
-        protection.leave(turn, symbol, f"{event.operator}: {event.reason}")
-
-
-def _flat(world: World, run: Run) -> str | None:
-    return None if still_open(world, key_of(run.args)) else "no position is open"
-
-
-def _stop(turn: Turn, event: Commanded) -> None:
-    begin_stop(turn, StopAsked(at=turn.world.at, cause=f"{event.operator}: {event.reason}"))
-
-
-def begin_stop(turn: Turn, event: StopAsked) -> None:
-    """Begin the safe shutdown: no more entries, and those on their way are cancelled."""
-    if turn.fire(PROCESS, event):
-        turn.emit_all(cancel_entries(turn.world, event, ACCOUNT))
-
-
-def _why_not_stop(world: World, event: Commanded) -> str | None:
-    state = world.state("process")
-    return f"the process is {state} already" if state in ("DRAINING", "STOPPED") else None
-
-
-def _stopped(world: World, run: Run) -> str | None:
-    return "process is STOPPED" if world.state("process") == "STOPPED" else None
 
 
 def _why_not_parameter(world: World, event: Commanded) -> str | None:
@@ -164,53 +55,24 @@ def _parameter_set(world: World, run: Run) -> str | None:
     return f"{name} is SET" if world.state("parameter", name) == "SET" else None
 
 
+def _answer(turn: Turn, event: Commanded) -> None:
+    """Give a person's word to the run that waits for it; a command goes on at once."""
+    key, yes = approvals.named(turn.world, event.args), event.verb == "approve"
+    word = Answered(at=turn.world.at, granted=yes, operator=event.operator, reason=event.reason)
+    step = turn.fire(RUN, word, key)
+    if key not in turn.world.runs:
+        return  # an attempt: ``attempts.answered`` goes on
+    if step is None or step.dest != APPROVED:
+        turn.put("runs", key, None)
+        return
+    limit = grace_ms(turn.world, turn.world.runs[key].verb)
+    _begin(turn, approvals.granted(turn, key, word, limit))
+
+
 VERBS: dict[str, Verb] = {
     verb.name: verb
     for verb in (
-        Verb(
-            "hold",
-            "Open nothing new (account, or symbol=S).",
-            True,
-            _why_not_hold,
-            _hold,
-            _state_is("hold", "HELD"),
-        ),
-        Verb("release", "End a hold.", False, _why_not_release, _hold, _loosened("hold", "FREE")),
-        Verb(
-            "reduce",
-            "Trade at reduced size until the guard recovers.",
-            True,
-            _why_not_reduce,
-            _reduce,
-            _state_is("guard", "REDUCED", "PAUSED"),
-        ),
-        Verb(
-            "kill",
-            "Trip the kill switch (account, or symbol=S).",
-            True,
-            _why_not_kill,
-            _kill,
-            _state_is("kill", "LATCHED"),
-            30,
-        ),
-        Verb(
-            "rearm",
-            "Re-arm a latched kill switch; baselines are set anew.",
-            False,
-            _why_not_rearm,
-            _rearm,
-            _loosened("kill", "ARMED"),
-        ),
-        Verb(
-            "flatten",
-            "Close open positions (all, or symbol=S).",
-            True,
-            _unknown_symbol,
-            _flatten,
-            _flat,
-            30,
-        ),
-        Verb("stop", "Safe shutdown.", True, _why_not_stop, _stop, _stopped, 60),
+        *account_verbs.VERBS,
         Verb(
             "set-parameter",
             "Change a setting for a time: name=…, value=…, seconds=….",
@@ -218,6 +80,8 @@ VERBS: dict[str, Verb] = {
             _why_not_parameter,
             parameters.set_parameter,
             _parameter_set,
+            least=ADMIN,
+            two_people=parameters.why_two,
         ),
         Verb(
             "ack",
@@ -228,6 +92,22 @@ VERBS: dict[str, Verb] = {
             alerts.all_answered,
         ),
         *model_verbs.VERBS,
+        Verb(
+            "approve",
+            "Be the person whose word a run waits for: run=ID.",
+            False,
+            approvals.why_not_approve,
+            _answer,
+            approvals.answered,
+        ),
+        Verb(
+            "decline",
+            "Say no to a run that waits for a word: run=ID.",
+            True,
+            approvals.why_not_answer,
+            _answer,
+            approvals.answered,
+        ),
     )
 }
 """Every command there is; the CLI, the socket, and the console read this table."""
@@ -238,7 +118,8 @@ VERBS: dict[str, Verb] = {
 
 def proposed(world: World, event: Commanded, key: str) -> str:
     """An operator asked."""
-    return f"{event.verb} by {event.operator} ({event.identity}): {event.reason}"
+    who = f"{event.identity}, {event.role}" if event.role else event.identity
+    return f"{event.verb} by {event.operator} ({who}): {event.reason}"
 
 
 def too_late(world: World, event: Commanded, key: str) -> str | None:
@@ -258,12 +139,19 @@ def refused(world: World, event: Commanded, key: str) -> str | None:
         return "expected a named person, found none"
     if not verb.tightens and event.identity != "kernel":
         return f"{event.verb} loosens: it needs the running bot to see who asks; start it and ask again"
-    return why_not_args(event) or verb.why_not(world, event) or _over_budget(world, event, verb)
+    return (
+        roles.why_not(event, verb.least, event.verb)
+        or why_not_args(event)
+        or verb.why_not(world, event)
+        or _over_budget(world, event)
+        or approvals.why_not_wait(world, event, verb)
+    )
 
 
-def _over_budget(world: World, event: Commanded, verb: Verb) -> str | None:
+def _over_budget(world: World, event: Commanded) -> str | None:
     """Tell why a loosening has to wait for an objective, unless its operator knows of it."""
-    if verb.tightens or event.args.get(DESPITE) == "budget":
+    weighed = DESPITE in ARGUMENTS.get(event.verb, ())
+    if not weighed or event.args.get(DESPITE) == "budget":
         return None
     spent = slo.why_not_loosen(world)
     return (
@@ -271,9 +159,21 @@ def _over_budget(world: World, event: Commanded, verb: Verb) -> str | None:
     )
 
 
+def waits(world: World, event: Commanded, key: str) -> str | None:
+    """It needs a second person."""
+    return approvals.waits(world, event, VERBS[event.verb], key)
+
+
 def approved(world: World, event: Commanded, key: str) -> str:
     """One named person is enough."""
     return f"{event.operator} may {event.verb}"
+
+
+def unfit(world: World, event: Answered, key: str) -> str | None:
+    """Its needs are not met any more."""
+    if key in world.runs:
+        return refused(world, approvals.asked(world, key), key)
+    return healing.unfit(world, key)
 
 
 def begun(world: World, event: Commanded, key: str) -> str:
@@ -327,7 +227,12 @@ RUN = Table("run", RunState, (
     Row(BORN,                   Commanded, proposed, PROPOSED),
     Row(PROPOSED,               Commanded, too_late, EXPIRED),
     Row(PROPOSED,               Commanded, refused,  REFUSED),
+    Row(PROPOSED,               Commanded, waits,    PROPOSED,   (call,)),
     Row(PROPOSED,               Commanded, approved, APPROVED),
+    Row(PROPOSED,               Answered,  declined, REFUSED),
+    Row(PROPOSED,               Answered,  unfit,    REFUSED),
+    Row(PROPOSED,               Answered,  approvals.approved, APPROVED),
+    Row(PROPOSED,               Ticked,    unanswered, EXPIRED,  (tell_end,)),
     Row(APPROVED,               Commanded, begun,    RUNNING),
     Row(RUNNING,                Commanded, acted,    VERIFYING,  (tell,)),
     Row(VERIFYING,              Commanded, verified, DONE),
@@ -346,28 +251,47 @@ def command(turn: Turn, event: Commanded) -> None:
     turn.set(commands=(*turn.world.commands[-COMMANDS_REMEMBERED:], event.id))
     turn.fire(RUN, event, event.id)
     step = turn.fire(RUN, event, event.id)
-    if step is None or step.dest != APPROVED:
+    if step is None or step.dest in RUN.final:
         return
-    verb = VERBS[event.verb]
-    run = Run(
+    turn.put("runs", event.id, _run_of(turn.world, event, waits=step.dest == PROPOSED))
+    if step.dest == APPROVED:
+        _begin(turn, event)
+
+
+def _begin(turn: Turn, event: Commanded) -> None:
+    """Carry out a command that is APPROVED, and see whether it shows at once."""
+    turn.fire(RUN, event, event.id)
+    VERBS[event.verb].act(turn, event)
+    turn.fire(RUN, event, event.id)
+    _finish(turn, event, event.id)
+
+
+def _run_of(world: World, event: Commanded, *, waits: bool) -> Run:
+    """Return what is remembered of a command under way, or of one that waits for a word."""
+    return Run(
         event.verb,
         event.args,
         event.operator,
         event.identity,
         event.reason,
-        turn.world.at,
-        turn.world.at + grace_ms(turn.world, event.verb),
+        world.at,
+        world.at + (approvals.limit_ms(world) if waits else grace_ms(world, event.verb)),
+        role=event.role,
+        uid=event.uid,
+        needs=approvals.OTHER if waits else "",
+        least=VERBS[event.verb].least,
     )
-    turn.put("runs", event.id, run)
-    turn.fire(RUN, event, event.id)
-    verb.act(turn, event)
-    turn.fire(RUN, event, event.id)
-    _finish(turn, event, event.id)
 
 
 def grace_ms(world: World, verb: str) -> int:
     """Return how long a command may take to show, market ms."""
     return world.real_ms(VERBS[verb].within_seconds)
+
+
+def limit_ms(world: World, key: str) -> int:
+    """Return how long a run may stay as it is: waiting for a word, or taking to show, market ms."""
+    run = world.runs[key]
+    return approvals.limit_ms(world) if run.needs else grace_ms(world, run.verb)
 
 
 def tick(turn: Turn, event: Ticked) -> None:

@@ -19,6 +19,7 @@ from bot.core.healthlimits import Healing, Health
 from bot.core.limits import HIGHER, LOWER, Controls
 from bot.core.limits import number as _number
 from bot.core.limits import text as _text
+from bot.core.roles import Roles
 
 
 class Market(Struct, frozen=True):
@@ -220,6 +221,10 @@ class Storage(Struct, frozen=True):
 class Models(Struct, frozen=True):
     """Models: what they may cost, and when they are no longer believed."""
 
+    scoring: Annotated[
+        bool,
+        _text("Models in use are asked at each candle; false: they rest, and keep their place."),
+    ] = True
     skill_min: Annotated[
         float, _number("Brier skill on held-out candles that a promotion asks for.", -1, 1)
     ] = 0.0
@@ -274,6 +279,7 @@ class Settings(Struct, frozen=True):
     healing: Healing = Healing()
     models: Models = Models()
     restarts: Restarts = Restarts()
+    roles: Roles = Roles()
 
 
 PROFILES: dict[str, dict[str, float]] = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from bot.core.events import Commanded
+from bot.core.roles import OPERATOR
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn
@@ -29,8 +30,19 @@ class RunState(StrEnum):
     EXPIRED = "EXPIRED"
 
 
+PROPOSED, APPROVED, RUNNING, VERIFYING, DONE, REFUSED, FAILED, ESCALATED, EXPIRED = RunState
+
+
+def one_is_enough(world: World, event: Commanded) -> str | None:
+    """Never."""
+    return None
+
+
 class Verb(Struct, frozen=True):
-    """A command: what it does, whether it tightens, how it is refused, done, and verified."""
+    """A command: what it does, whether it tightens, how it is refused, done, and verified.
+
+    ``least``: the role that it needs. ``two_people``: why two people must want it, or None.
+    """
 
     name: str
     meaning: str
@@ -39,3 +51,5 @@ class Verb(Struct, frozen=True):
     act: Callable[[Turn, Commanded], None]
     verified: Callable[[World, Run], str | None]
     within_seconds: float = 10.0
+    least: str = OPERATOR
+    two_people: Callable[[World, Commanded], str | None] = one_is_enough

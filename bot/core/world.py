@@ -203,7 +203,10 @@ class Alert(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """A command on its way to being verified."""
+    """A command on its way to being verified, or waiting for a person's word until its deadline.
+
+    ``needs``: whose word it waits for (``core.approvals``). ``least``: the role of who may give it.
+    """
 
     verb: str
     args: dict[str, str]
@@ -212,6 +215,10 @@ class Run(Struct, frozen=True):
     reason: str
     started_at: int
     deadline: int
+    role: str = ""
+    uid: int = -1
+    needs: str = ""
+    least: str = "operator"
 
 
 class Override(Struct, frozen=True):

@@ -15,7 +15,7 @@ from msgspec import Struct
 from bot.core.runs import RUN
 from bot.desk.clock import seconds
 from bot.desk.files import Beside, open_state
-from bot.desk.views import Move, run_state
+from bot.desk.views import Move, run_named, run_state
 from bot.errors import BotError, NotRunning, OutcomeUnknown, Refused
 
 TTL_SECONDS = 30
@@ -64,6 +64,15 @@ def command(state: Path, ask: Ask, timeout_seconds: float) -> Iterator[Moved]:
             if moved.final:
                 return
     yield _from_database(state, ask)
+
+
+def became(state: Path, run: str) -> Iterator[Moved]:
+    """Yield where the command stands now that was approved; ``run`` is how its id begins."""
+    connection = open_state(state)
+    found = run_named(connection, run)
+    connection.close()
+    if found is not None:
+        yield Moved(*found)
 
 
 def report(state: Path, event: dict[str, Any], timeout_seconds: float) -> Moved:

@@ -13,7 +13,9 @@ from msgspec import Struct
 from bot.core.heartbeat import LifeSign
 from bot.core.machine import Instance, Level
 from bot.core.permission import lowered
+from bot.core.runs import RUN
 from bot.core.values import ZERO, Side
+from bot.core.verb import PROPOSED
 from bot.core.world import ACCOUNT, Order, World
 from bot.desk import alerts, files, healing, models, panics, views
 from bot.desk.clock import wall_ms
@@ -24,6 +26,7 @@ from bot.store.database import Connection
 
 SILENT_SECONDS = 10.0
 LAST_MOVES = 8
+WAITING_MAX = 200
 
 _NO_BOT = "no bot is running: `python -m bot` starts one"
 
@@ -79,6 +82,7 @@ class Status(Struct, frozen=True):
     positions: tuple[views.OpenPosition, ...]
     equity: views.EquityMark | None
     parameters: tuple[views.Standing, ...]
+    waiting: tuple[views.Standing, ...]
     foreign: tuple[views.Standing, ...]
     halt: HaltMark
     panics: tuple[panics.Deed, ...]
@@ -185,6 +189,9 @@ def _document(connection: Connection, state: Path) -> Status:
         equity=views.equity(connection),
         parameters=tuple(
             row for row in views.standings(connection, "parameter") if row.state == "SET"
+        ),
+        waiting=tuple(
+            row for row in views.unfinished(connection, RUN, WAITING_MAX) if row.state == PROPOSED
         ),
         foreign=tuple(
             row for row in views.standings(connection, "external") if row.state == "EXTERNAL"

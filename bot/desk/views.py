@@ -200,6 +200,16 @@ def run_state(connection: Connection, run: str) -> tuple[str, str] | None:
     return (row[0], row[1]) if row else None
 
 
+def run_named(connection: Connection, prefix: str) -> tuple[str, str, str] | None:
+    """Return ``(id, state, reason)`` of the command that moved last whose id begins so, or None."""
+    row = connection.execute(
+        "SELECT key, state, reason FROM instance WHERE machine = 'run'"
+        " AND substr(key, 1, length(?1)) = ?1 ORDER BY since DESC LIMIT 1",
+        (prefix,),
+    ).fetchone()
+    return tuple(row) if row else None
+
+
 def epochs(connection: Connection) -> list[Epoch]:
     """Return every restore of this database."""
     rows = connection.execute(

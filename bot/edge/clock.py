@@ -34,6 +34,11 @@ def time_from(monotonic_ns: Callable[[], int], wall_ns: Callable[[], int]) -> It
         _source.monotonic_ns, _source.wall_ns = before
 
 
+def today() -> str:
+    """Return the computer's own date, ISO 8601, UTC."""
+    return datetime.fromtimestamp(wall_ms() / 1000, UTC).date().isoformat()
+
+
 def wall_ms() -> int:
     """Return the computer's own time, ms UTC: for files and log lines, never for decisions."""
     return _source.wall_ns() // 1_000_000

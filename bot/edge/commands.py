@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import socket
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from bot.core.roles import VIEWER
 from bot.core.text import safe_text
+from bot.edge.roles import Caller, Ranks
 
 LINE_BYTES_MAX = 16_384
-CLIENTS_MAX = 32
+CLIENTS_MAX, VIEWERS_MAX = 32, 24
 WAITING_MAX = 10_000
 FINAL = frozenset({"DONE", "REFUSED", "FAILED", "ESCALATED", "EXPIRED"})
 
@@ -40,19 +40,11 @@ class Request(Struct, forbid_unknown_fields=True):
     event: dict[str, Any] = {}
 
 
-class Caller(Struct, frozen=True):
-    """Who is at the other end, by the kernel's word."""
-
-    uid: int
-    pid: int
-    name: str
-
-
 class Commands:
     """Listens at ``path``. ``accept(request, caller)`` posts a command, or returns why not.
 
-    ``past(after)`` returns the committed transitions after an id, as the lines to stream. ``group``
-    is who may connect; -1: the group that the folder gives.
+    ``past(after)`` returns the committed transitions after an id, as the lines to stream.
+    ``ranks`` tells who may connect, and as what: viewers watch, and leave room for operators.
     """
 
     def __init__(
@@ -60,17 +52,16 @@ class Commands:
         path: Path,
         accept: Callable[[Request, Caller], str | None],
         past: Callable[[int], list[dict[str, Any]]],
-        *,
-        group: int = -1,
+        ranks: Ranks,
     ) -> None:
-        self.group = group
+        self.ranks = ranks
         self.path, self.accept, self.past = path, accept, past
         self._server: asyncio.Server | None = None
         self._watchers: set[asyncio.Queue[dict[str, Any]]] = set()
         self._clients = 0
 
     async def open(self) -> None:
-        """Listen; the group may connect, others may not. Raises OSError."""
+        """Listen; the group that may connect may, others may not. Raises OSError."""
         self.path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -78,8 +69,8 @@ class Commands:
             listener.bind(f"/proc/self/fd/{folder}/{self.path.name}")
         finally:
             os.close(folder)
-        if self.group >= 0:
-            os.chown(self.path, -1, self.group)
+        if self.ranks.connects >= 0:
+            os.chown(self.path, -1, self.ranks.connects)
         self.path.chmod(0o660)
         self._server = await asyncio.start_unix_server(
             self._serve, sock=listener, limit=LINE_BYTES_MAX
@@ -103,14 +94,14 @@ class Commands:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients += 1
         try:
-            if self._clients > CLIENTS_MAX:
-                await _send(
-                    writer, {"error": f"expected at most {CLIENTS_MAX} clients, found more"}
-                )
+            caller = self.ranks.met(writer.get_extra_info("socket"))
+            why = self._why_not(caller)
+            if why:
+                await _send(writer, {"error": why})
                 return
             line = await reader.readline()
             request = msgspec.json.decode(line, type=Request)
-            await self._answer(request, writer)
+            await self._answer(request, caller, writer)
         except (msgspec.DecodeError, ValueError) as error:
             await _send(
                 writer, {"error": f"expected one JSON request a line: {safe_text(str(error))}"}
@@ -121,14 +112,23 @@ class Commands:
             self._clients -= 1
             writer.close()
 
-    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+    def _why_not(self, caller: Caller) -> str | None:
+        """Tell why a caller is not heard, or None."""
+        if not caller.role:
+            return (
+                f"expected a member of a group of [roles], found {caller.name} (uid {caller.uid})"
+            )
+        most = VIEWERS_MAX if caller.role == VIEWER else CLIENTS_MAX
+        return f"expected at most {most} clients, found more" if self._clients > most else None
+
+    async def _answer(self, request: Request, caller: Caller, writer: asyncio.StreamWriter) -> None:
         watcher: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._watchers.add(watcher)
         try:
             if request.op == "watch":
                 await self._watch(request.after, watcher, writer)
             elif request.op in ("do", "report"):
-                await self._do(request, watcher, writer)
+                await self._do(request, caller, watcher, writer)
             else:
                 wanted = "expected do, watch, or report"
                 await _send(writer, {"error": f"op: {wanted}; found {safe_text(request.op)!r}"})
@@ -148,9 +148,13 @@ class Commands:
                 await _send(writer, line)
 
     async def _do(
-        self, request: Request, watcher: asyncio.Queue[dict[str, Any]], writer: asyncio.StreamWriter
+        self,
+        request: Request,
+        caller: Caller,
+        watcher: asyncio.Queue[dict[str, Any]],
+        writer: asyncio.StreamWriter,
     ) -> None:
-        why = self.accept(request, _caller(writer))
+        why = self.accept(request, caller)
         if why:
             await _send(writer, {"error": why})
             return
@@ -162,16 +166,6 @@ class Commands:
                 await _send(writer, {"run": key, "state": line["dest"], "reason": line["reason"]})
                 if told or line["dest"] in FINAL:
                     return
-
-
-def _caller(writer: asyncio.StreamWriter) -> Caller:
-    raw = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    pid, uid, _ = struct.unpack("3i", raw)
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = f"uid {uid}"
-    return Caller(uid, pid, name)
 
 
 async def _send(writer: asyncio.StreamWriter, line: dict[str, Any]) -> None:

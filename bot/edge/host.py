@@ -41,10 +41,11 @@ def sd_notify(message: str) -> bool:
     return True
 
 
-def group_id(name: str) -> int:
-    """Return the number of a group that this process may give its files to, -1 for no name.
+def group_id(key: str, name: str, *, given: bool = True) -> int:
+    """Return the number of the group that ``roles.key`` names, -1 for no name.
 
-    Raises ConfigError if there is no such group, or if the process is not in it.
+    ``given``: this process gives files to it. Raises ConfigError if there is no such group, or if
+    files are to be given to it and the process is not in it.
     """
     if not name:
         return -1
@@ -53,10 +54,10 @@ def group_id(name: str) -> int:
     except KeyError:
         found = f"expected a group of this system, found {name!r}"
     else:
-        if os.geteuid() == 0 or number in {os.getegid(), *os.getgroups()}:
+        if not given or os.geteuid() == 0 or number in {os.getegid(), *os.getgroups()}:
             return number
         found = f"expected a group that this process is in, found {name!r}"
-    raise ConfigError([f"roles.operators_group: {found}"])
+    raise ConfigError([f"roles.{key}: {found}"])
 
 
 def boot_id() -> str:

@@ -15,9 +15,11 @@ from msgspec import Struct
 
 from bot import config
 from bot.config import Config, Loaded
+from bot.core import flags
 from bot.desk import audit, files, status
-from bot.edge.clock import MarketClock, wall_ms
+from bot.edge.clock import MarketClock, today, wall_ms
 from bot.edge.notify import Notifier
+from bot.edge.roles import ranks
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.keys import warnings_of, why_not_trade
 from bot.engine.venue import find_venue
@@ -91,6 +93,8 @@ def _of_this_machine(found: Config, state: Path) -> Iterator[Verdict]:
     yield _asked("database", "see `bot restore --help`", lambda: _database(state))
     yield _asked("state", "see `bot status`", lambda: _standing(state))
     yield _asked("backup", "`bot backup`", lambda: _backup(found, state))
+    yield _asked("roles", "make the group, or leave its key out of [roles]", lambda: _roles(found))
+    yield _flags()
     yield _limits()
 
 
@@ -162,6 +166,23 @@ def _backup(found: Config, state: Path) -> Verdict:
             "backup", f"the newest is {hours:.0f} h old, limit {limit:g}", "`bot backup`"
         )
     return _well("backup", f"{len(made)}, the newest {hours:.1f} h old")
+
+
+def _roles(found: Config) -> Verdict:
+    """Tell who may do what, and whether one person is enough for everything."""
+    roles = found.settings.roles
+    ranks(roles)
+    groups = {"watch": roles.viewers_group, "command": roles.operators_group,
+              "loosen what matters most": roles.admins_group}  # fmt: skip
+    named = [f"{group} may {what}" for what, group in groups.items() if group]
+    two = f"two people are {'needed' if roles.two else 'not needed'} for the riskiest loosenings"
+    return _well("roles", "; ".join([*(named or ["whoever may connect may do everything"]), two]))
+
+
+def _flags() -> Verdict:
+    if wrong := [*flags.wrong(today())]:
+        return _wrong("flags", "; ".join(wrong), "take it out of the code")
+    return _well("flags", f"{len(flags.FLAGS)} flags, none past its end")
 
 
 def _limits() -> Verdict:

@@ -5,12 +5,14 @@ The same core decides, without venue or feed; what follows outside waits for the
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bot.core.events import Commanded, Event
+from bot.core.roles import OPERATOR
 from bot.core.runs import VERBS
 from bot.core.world import World
 from bot.engine.boot import build_reactor, open_state, take_lease
@@ -50,6 +52,8 @@ def do_offline(
             args=args,
             operator=operator,
             identity="claimed",
+            role=OPERATOR,
+            uid=os.getuid(),
             reason=reason,
             expires_at=0,
         ),

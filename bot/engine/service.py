@@ -16,17 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from bot.config import Config, Loaded
+from bot.core import flags
 from bot.core.events import (
     Commanded,
     Event,
     StopAsked,
 )
+from bot.core.roles import VIEWER
 from bot.edge import artefacts, embedded
-from bot.edge.clock import MarketClock, monotonic_ns
-from bot.edge.commands import Caller, Commands, Request
+from bot.edge.clock import MarketClock, monotonic_ns, today
+from bot.edge.commands import Commands, Request
 from bot.edge.files import Halt, Heartbeat, LastWords
-from bot.edge.host import group_id, sd_notify
+from bot.edge.host import sd_notify
 from bot.edge.notify import Notifier
+from bot.edge.roles import Caller, ranks
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.frames import Marks
 from bot.engine import boot, lines, link
@@ -56,7 +59,9 @@ EXIT_OK, EXIT_RESTART, EXIT_CONFIG = 0, 75, 78
 
 def run(loaded: Loaded, state: Path, seconds: float | None = None, probe: Probe = no_probe) -> int:
     """Run until stopped; return the exit code. Raises LeaseHeld, ConfigError, any BotError."""
-    group_id(loaded.config.roles.operators_group)  # what is wrong is said before anything starts
+    ranks(loaded.config.settings.roles)  # what is wrong is said before anything starts
+    if wrong := [*flags.wrong(today())]:
+        raise ConfigError(wrong)
     paths = boot.Paths(state)
     try:
         lease = boot.take_lease(paths.state)
@@ -153,9 +158,9 @@ class Service:
             world=lambda: self.loop.world,
             lost=self._files_lost,
         )
-        self.operators = group_id(loaded.config.roles.operators_group)
+        self.ranks = ranks(settings.roles)
         past = partial(lines.past, paths.state)
-        self.commands = Commands(paths.socket, self._command, past, group=self.operators)
+        self.commands = Commands(paths.socket, self._command, past, self.ranks)
         self.exit_code: asyncio.Future[int] | None = None
         self.exit_as = EXIT_OK
         self.asyncio_loop = asyncio.get_running_loop()
@@ -194,8 +199,8 @@ class Service:
             rate=self.clock.rate,
         ):
             self.post(event)
-        if self.operators >= 0:
-            self.halt.share(self.operators)
+        if self.ranks.operators >= 0:
+            self.halt.share(self.ranks.operators)
         self._take_process()
         self.loop.start()
         await self.commands.open()
@@ -376,12 +381,16 @@ class Service:
                 identity="kernel",
                 reason=request.reason[:500],
                 expires_at=expires_at,
+                role=caller.role,
+                uid=caller.uid,
             )
         )
         return None
 
     def _report(self, request: Request, caller: Caller) -> str | None:
         """Post what a trainer tells; the answer is what its training becomes."""
+        if caller.role == VIEWER:
+            return f"expected role operator for a report, found viewer (uid {caller.uid})"
         try:
             event = heard(request.event, self.loop.world, self.clock.now(), caller.name)
         except Refused as error:

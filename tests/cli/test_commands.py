@@ -30,6 +30,7 @@ COMMANDS = (
     ("alerts", "test"),
     ("alerts", "list"),
     ("alerts", "ack"),
+    ("flags",),
     ("tail",),
     ("query",),
     ("machines",),
@@ -78,6 +79,7 @@ JSON = (
     ("models", "list"),
     ("models", "show", "aaaa"),
     ("alerts", "list"),
+    ("flags",),
 )
 
 ENDLESS = "with recursive c(x) as (select 1 union all select x+1 from c) select count(*) from c"

@@ -2,7 +2,19 @@
 
 import pytest
 
-NAMES = ["sqlite", "config", "folder", "disk", "database", "state", "backup", "limits", "alerts"]
+NAMES = [
+    "sqlite",
+    "config",
+    "folder",
+    "disk",
+    "database",
+    "state",
+    "backup",
+    "roles",
+    "flags",
+    "limits",
+    "alerts",
+]
 
 
 def verdicts(bot, *flags):

@@ -13,7 +13,7 @@ from bot.core.facts import AttemptMarked, Escalated
 from bot.core.health_events import Sampled, Treated
 from bot.core.remedy import Remedy, worth
 from bot.core.world import DAY_MS
-from tests.given import a_world, answered, but, go, started, ticked, tuned
+from tests.given import a_world, answered, but, commanded, go, started, ticked, tuned
 
 HOUR_SECONDS = 3_600
 
@@ -178,6 +178,52 @@ def test_a_proposal_is_taken_back_once_the_check_is_well_by_itself():
     assert told.world.attempts == {}
     assert told.world.state("check", "loop") == "WELL"
     assert told.world.healing.record == {}
+
+
+def word(world, verb, **more):
+    event = commanded(world, verb, run=run_of(world), role="admin", **more)
+    return go(world, event)
+
+
+def test_one_person_approves_what_the_bot_proposed_and_it_is_tried():
+    world = found_bad(a_bot(remedy("rest", risk="high"))).world
+    key = run_of(world)
+    told = word(world, "approve")
+    assert [s.dest for s in told.steps if s.key == key] == ["APPROVED", "RUNNING"]
+    assert told.effects(Heal)[0].run == key
+    assert len(told.world.healing.tries) == 1
+    cured = looked(did(told.world).world, well=True)
+    assert cured.world.state("check", "loop") == "WELL"
+    assert [s.dest for s in cured.steps if s.key == key] == ["DONE"]
+
+
+def test_what_is_declined_is_not_proposed_again_before_the_check_was_well():
+    world = found_bad(a_bot(remedy("rest", risk="high"))).world
+    told = word(world, "decline", reason="not at noon")
+    assert told.world.attempts == {}
+    assert told.noted(AttemptMarked)[-1].state == "REFUSED"
+    assert told.world.healing.tries == ()
+    assert told.world.healing.tried["loop"] == {"rest": "declined by ana: not at noon"}
+    assert found_bad(told.world).world.attempts == {}
+
+
+def test_what_may_no_longer_be_tried_is_refused_at_the_approval():
+    world = found_bad(a_bot(remedy("rest", risk="high"))).world
+    key, world = run_of(world), but(world, settings=tuned(healing__enabled=False))
+    told = word(world, "approve")
+    assert [s.reason for s in told.steps if s.key == key] == [
+        "healing is switched off (healing.enabled)"
+    ]
+    assert (told.effects(Heal), told.world.attempts) == ([], {})
+
+
+def test_an_operator_does_not_approve_what_may_do_much_harm():
+    world = found_bad(a_bot(remedy("rest", risk="high"))).world
+    event = commanded(world, "approve", run=run_of(world), role="operator", uid=7)
+    told = go(world, event)
+    assert told.reason("run") == (
+        "expected role admin for rest, which it would approve, found operator (uid 7)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ def test_every_warning_and_critical_links_something_to_do():
 )
 def test_every_setting_is_on_the_page_with_its_default(key):
     value, name = Config().value(key), key.partition(".")[2]
-    shown = f"{value:g}" if isinstance(value, int | float) else f"`{value}`"
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    shown = f"{value:g}" if number else f"`{str(value).lower()}`"
     row = next(line for line in PAGE.splitlines() if line.startswith("|") and f"`{name}`" in line)
     assert re.search(rf"(= |\| |, ){re.escape(shown)}( |,)", row), row
 

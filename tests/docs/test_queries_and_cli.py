@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from bot.cli.app import bot
+from bot.core.flags import FLAGS
 from bot.desk.catalogue import ANSWERS, VIEWS, markdown
+from docs import diagrams
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,6 +59,18 @@ def test_every_command_that_a_page_names_has_help(page):
     assert known
     for command in sorted(known):
         assert bot.main([*command, "--help"], standalone_mode=False) == 0
+
+
+def test_the_table_of_commands_is_the_one_by_which_the_bot_decides():
+    text = (ROOT / "docs" / "cli.md").read_text()
+    assert diagrams.told(text) == text, "write it anew: make docs"
+
+
+def test_every_flag_is_in_docs_operating():
+    text = (ROOT / "docs" / "operating.md").read_text()
+    assert re.findall(r"^\| `([a-z_.]+)` \|", text.partition("## Flags")[2], re.MULTILINE) == list(
+        FLAGS
+    )
 
 
 def test_every_command_is_in_docs_cli():

@@ -9,6 +9,7 @@ from bot.core.effects import Notify, Protect, Submit
 from bot.core.health_events import Judged, Probed, Proposed, Sampled, Treated
 from bot.core.machine import Instance, Table
 from bot.core.remedy import Attempt, Remedy
+from bot.core.run_events import Answered
 from bot.core.runs import VERBS
 from bot.core.values import OrderStatus, Side, VenuePosition
 from bot.core.world import Alert, Delivery, Heir, Model, Order, Override, Position, Run, World
@@ -58,6 +59,7 @@ KINDS: tuple[type, ...] = (
     events.Intended,
     events.Emitted,
     events.Alerted,
+    Answered,
     events.Compared,
     events.Limited,
     events.DoubtAged,
@@ -114,6 +116,7 @@ def worlds() -> list[World]:
         *_alerting(busy),
         but(busy, remedies=(REMEDY,)),
         but(busy, remedies=(but(REMEDY, risk="high"),)),
+        *_waiting(flat),
     ]
 
 
@@ -130,6 +133,14 @@ def _alerting(busy: World) -> list[World]:
         but(busy, alerts={ALERT: Alert(critical)}),
         but(busy, alerts={ALERT: unheard}),
     ]
+
+
+def _waiting(flat: World) -> list[World]:
+    """Return worlds in which a run needs a second person, or waits for one, in time or too late."""
+    two = but(flat, settings=tuned(roles__two_people="on"))
+    waits = but(flat.runs[RUN], needs="other", uid=1001)
+    tripped = standing_in(two, "kill", "TRIPPED")
+    return [but(world, runs={RUN: waits}) for world in (two, tripped)] + [two]
 
 
 def standing_in(world: World, machine: str, state: str, key: str = "account") -> World:
@@ -307,8 +318,10 @@ def _of_people_and_disk(world: World) -> list[Any]:
         *(but(command, verb=verb, args=parameter) for verb in VERBS),
         but(command, verb="ack", args={"alert": ALERT}),
         but(command, verb="rearm"),
+        but(command, verb="rearm", role="admin", uid=1001),
         but(command, reason=""),
         but(command, expires_at=1),
+        *(Answered(at=at, granted=yes, operator="bo", reason="r") for yes in (True, False)),
         events.Emitted(at=at, effect=EFFECT),
         *(
             events.Alerted(at=at, notify=Notify(severity="warning", text="x", key="k", latch=latch))
