@@ -48,12 +48,13 @@ def switches() -> list[str]:
 
 def wrong(
     today: str,
-    flags: Iterable[Flag] = tuple(FLAGS.values()),
+    flags: Iterable[Flag] | None = None,
     retired: Mapping[str, str] = RETIRED,
     known: Iterable[str] | None = None,
 ) -> Iterator[str]:
     """Yield a sentence for each flag that is past its end, undeclared, or used again."""
-    declared, known = {flag.name: flag for flag in flags}, switches() if known is None else known
+    known = switches() if known is None else known
+    declared = FLAGS if flags is None else {flag.name: flag for flag in flags}
     for name in sorted({*declared, *known}):
         flag = declared.get(name)
         if flag is None:

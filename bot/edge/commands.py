@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,14 @@ from msgspec import Struct
 
 from bot.core.roles import VIEWER
 from bot.core.text import safe_text
+from bot.edge.clock import monotonic_ns
 from bot.edge.roles import Caller, Ranks
 
 LINE_BYTES_MAX = 16_384
 CLIENTS_MAX, VIEWERS_MAX = 32, 24
 WAITING_MAX = 10_000
+VIEWERS_ASKS_MAX = 20
+"""What viewers ask for is refused as a row of the audit: so many of them a minute, real time."""
 FINAL = frozenset({"DONE", "REFUSED", "FAILED", "ESCALATED", "EXPIRED"})
 
 
@@ -59,6 +63,7 @@ class Commands:
         self._server: asyncio.Server | None = None
         self._watchers: set[asyncio.Queue[dict[str, Any]]] = set()
         self._clients = 0
+        self._viewers_asks: deque[int] = deque(maxlen=VIEWERS_ASKS_MAX)
 
     async def open(self) -> None:
         """Listen; the group that may connect may, others may not. Raises OSError."""
@@ -121,6 +126,16 @@ class Commands:
         most = VIEWERS_MAX if caller.role == VIEWER else CLIENTS_MAX
         return f"expected at most {most} clients, found more" if self._clients > most else None
 
+    def _too_often(self, caller: Caller) -> str | None:
+        """Tell why not even a refusal is written down, or None: viewers cannot fill the disk."""
+        if caller.role != VIEWER:
+            return None
+        now, asks = monotonic_ns(), self._viewers_asks
+        if len(asks) == VIEWERS_ASKS_MAX and now - asks[0] < 60_000_000_000:
+            return f"expected at most {VIEWERS_ASKS_MAX} commands of viewers a minute, found more"
+        asks.append(now)
+        return None
+
     async def _answer(self, request: Request, caller: Caller, writer: asyncio.StreamWriter) -> None:
         watcher: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._watchers.add(watcher)
@@ -154,7 +169,7 @@ class Commands:
         watcher: asyncio.Queue[dict[str, Any]],
         writer: asyncio.StreamWriter,
     ) -> None:
-        why = self.accept(request, caller)
+        why = self._too_often(caller) or self.accept(request, caller)
         if why:
             await _send(writer, {"error": why})
             return

@@ -10,11 +10,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from bot.cli import app
 from bot.desk import client
+from bot.edge.commands import VIEWERS_ASKS_MAX
 from bot.errors import Refused
 from tests.cli.conftest import Bot
-from tests.cli.test_live import started
 
 GROUPS = [group for group in grp.getgrall() if group.gr_gid > 0][:3]
 if os.geteuid() != 0 or len(GROUPS) < 3:
@@ -57,11 +59,40 @@ def live():
         Path(folder).chmod(0o755)
         bot = Bot(Path(folder))
         (bot.folder / "bot.toml").write_text(CONFIG)
-        bot.process = started(bot)
+        bot.process = running(bot)
         yield bot
         if bot.process.poll() is None:
             bot.process.kill()
         bot.process.communicate()
+
+
+def running(bot):
+    """Start a bot; return once the process itself is RUNNING, not when its crash is told of."""
+    process = bot.start(
+        "run",
+        "--log",
+        "json",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    for line in process.stderr:
+        told = json.loads(line)
+        if (told.get("machine"), told.get("dest")) == ("process", "RUNNING"):
+            return process
+    raise AssertionError(f"it ended: {process.wait()}")
+
+
+def switch(live):
+    """Return where the account's kill switch stands."""
+    found = live("status", "--json").data["account"]
+    return next(row for row in found if row["machine"] == "kill")
+
+
+def latched(live):
+    """Have the account killed, unless it is."""
+    if switch(live)["state"] == "ARMED":
+        assert live("do", "kill", "--reason", "drill").code == 0
 
 
 def does(live, uid, verb, most=9, **args):
@@ -107,6 +138,7 @@ def test_an_operator_tightens_and_does_not_re_arm(live):
 
 
 def test_an_admin_proposes_the_bot_dies_and_another_admin_approves(live):
+    latched(live)
     proposed = does(live, ANNA, "rearm", most=2)
     assert [state for state, _ in proposed] == ["PROPOSED", "PROPOSED"]
     run = proposed[-1][1].partition("run=")[2].partition("`")[0]
@@ -114,20 +146,19 @@ def test_an_admin_proposes_the_bot_dies_and_another_admin_approves(live):
     live.process.communicate()
     (waits,) = live("status", "--json").data["waiting"]
     assert waits["reason"] == proposed[-1][1]
-    live.process = started(live)
+    live.process = running(live)
     assert does(live, ANNA, "approve", run=run)[-1][1].startswith(
         f"expected another person than uid {ANNA} (uid {ANNA})"
     )
     assert does(live, BO, "approve", run=run)[-1][0] == "DONE"
-    found = live("status", "--json").data
-    assert found["waiting"] == []
-    (kill,) = [row for row in found["account"] if row["machine"] == "kill"]
+    assert live("status", "--json").data["waiting"] == []
+    kill = switch(live)
     assert kill["state"] == "ARMED"
     assert kill["reason"].startswith(f"uid {ANNA}, approved by uid {BO}: a test")
 
 
 def test_root_is_admin_and_no_second_person(live):
-    assert live("do", "kill", "--reason", "drill").code == 0
+    latched(live)
     ran = live("do", "rearm", "--reason", "drill")
     assert ran.code == 3
     assert "expected a person's own, found root (roles.two_people)" in ran.out
@@ -137,6 +168,50 @@ def test_root_is_admin_and_no_second_person(live):
     declined = live("do", "decline", f"run={run}", "--reason", "drill")
     assert declined.code == 0, declined.err
     assert does(live, BO, "approve", run=run)[-1][0] == "REFUSED"
+
+
+def typed(live, uid, *words):
+    """Return the exit code and the output of a command line that a person types."""
+
+    def act():
+        ran = CliRunner().invoke(app.bot, [*words, "--state", str(live.state)],
+                                 standalone_mode=False)  # fmt: skip
+        return (ran.return_value, ran.output) if ran.exception is None else str(ran.exception)
+
+    return as_person(uid, act)
+
+
+def test_on_the_command_line_what_waits_says_so_and_an_approval_ends_as_what_it_approved(live):
+    latched(live)
+    code, said = typed(live, ANNA, "do", "rearm", "--reason", "over")
+    assert (code, said.splitlines()[-1]) == (
+        4,
+        "nothing is done yet; see `status`. --timeout would wait for the second person",
+    )
+    run = said.partition("run=")[2].partition("`")[0]
+    assert f"bot do approve run={run}" in live("status").out
+    code, said = typed(live, BO, "do", "approve", f"run={run}", "--reason", "yes")
+    assert code == 0
+    assert said.splitlines()[-1].startswith("DONE: kill is ARMED")
+
+
+def test_a_flag_is_switched_for_a_time_and_listed(live):
+    ran = live("do", "set-parameter", "name=models.scoring", "value=false", "--expires", "2h",
+               "--reason", "slow scores")  # fmt: skip
+    assert ran.code == 0, ran.out
+    found = {flag["name"]: flag for flag in live("flags", "--json").data["flags"]}
+    flag = found["models.scoring"]
+    assert (flag["on"], flag["configured"], flag["by"]) == (False, True, "root")
+    assert (flag["reason"], flag["until"] - flag["since"]) == ("slow scores", 7_200_000)
+    assert "root until" in live("flags").out
+
+
+def test_viewers_cannot_fill_the_disk_with_refusals(live):
+    ends = [does(live, VERA, "hold")[-1] for _ in range(VIEWERS_ASKS_MAX + 1)]
+    said = f"expected at most {VIEWERS_ASKS_MAX} commands of viewers a minute, found more"
+    assert ends[-1] == ["not heard", said]
+    assert ends[0][0] == "REFUSED"
+    assert does(live, OTTO, "reduce")[-1][0] == "DONE"
 
 
 def test_all_of_it_replays(live):
