@@ -80,6 +80,7 @@ class Port:
     def __init__(self, books: Books, weather: Weather, clock: MarketClock, heard: Heard) -> None:
         self.books, self.weather, self.clock = books, weather, clock
         self.rest, self.ear = self, Ear(heard)
+        self.unanswered = 0
 
     def sync_clock(self) -> int:
         """Read the venue's clock unless it is away; return the jump in ms."""
@@ -111,7 +112,9 @@ class Port:
 
     async def _unanswered(self) -> str:
         """Wait for an answer that does not come; return what is said of it."""
+        self.unanswered += 1
         await asyncio.sleep(TIMEOUT_SECONDS)
+        self.unanswered -= 1
         reason = "no answer within 4 s"
         self.ear.trouble(Trouble.UNREACHABLE, reason)
         return reason

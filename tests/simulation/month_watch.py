@@ -329,6 +329,7 @@ class Watcher:
             and world.state("process") == "RUNNING"
             and not self.outside.weather.mode
             and self.outside.weather.seconds < STEP_SECONDS
+            and not life.port.unanswered
             and not life.loop._failing_since
         )
         for symbol in self.books.market.paths:
