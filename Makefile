@@ -42,7 +42,7 @@ check-secrets: $(READY) ## no secret in any file; asks no network
 bench: $(READY) ## print the figures
 	@$(PY) -m tests.bench $(ARGS)
 
-soak: $(READY) ## the long tests: thousands of kills, every await point under every fault, an hour of memory
+soak: $(READY) ## the long tests: thousands of kills, every await point under every fault, months of faults, an hour of memory
 	@$(PY) -m pytest tests/soak -m soak --timeout 0 $(ARGS)
 
 docs: $(READY) ## draw the machines into ARCHITECTURE.md

@@ -32,17 +32,18 @@ class Stuck(Exception):
 class _Selector(selectors.EpollSelector):
     """Never waits: what would be a wait becomes a jump of the clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps_max: int) -> None:
         super().__init__()
         self.now = START_S
         self.looks = 0
+        self.steps_max = steps_max
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return what is ready, in the order of descriptors; else let the time pass."""
         self.looks += 1
         self.now += STEP_S
-        if self.looks > STEPS_MAX:
-            raise Stuck(f"more than {STEPS_MAX} steps")
+        if self.looks > self.steps_max:
+            raise Stuck(f"more than {self.steps_max} steps")
         ready = super().select(0)
         if ready:
             return sorted(ready, key=lambda found: found[0].fd)
@@ -56,8 +57,8 @@ class _Selector(selectors.EpollSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """A loop that begins at ``START_S`` and takes no real time to wait."""
 
-    def __init__(self) -> None:
-        self._virtual = _Selector()
+    def __init__(self, steps_max: int = STEPS_MAX) -> None:
+        self._virtual = _Selector(steps_max)
         super().__init__(self._virtual)
         self._clock_resolution = 1e-6  # timers that are due within a microsecond run together
         self.owned: WeakSet[asyncio.Task[Any]] = WeakSet()
