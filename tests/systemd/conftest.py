@@ -9,7 +9,11 @@ from tests.systemd import lab as labs
 
 CONFIG = {
     "exchange": {"speed": 60},
-    "roles": {"operators_group": "bot-ops"},
+    "roles": {
+        "viewers_group": "bot-view",
+        "operators_group": "bot-ops",
+        "admins_group": "bot-admin",
+    },
     "restarts": {"crashes_max": 3},
 }
 QUICK = """

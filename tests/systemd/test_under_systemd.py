@@ -61,13 +61,15 @@ def test_the_closed_unit_runs_and_files_belong_to_their_roles(running):
     found = {line.split()[2]: line.rsplit(" ", 1)[0] for line in (listed + files).splitlines()}
     assert found["/var/lib/trading-bot"] == "2750 trading-bot:bot-view"
     assert found["state.db"] == "640 trading-bot:bot-view", "viewers read"
-    assert found["state.db.sock"] == "660 trading-bot:bot-ops", "operators command"
+    assert found["state.db.sock"] == "660 trading-bot:bot-view", "viewers connect"
     assert found["HALT"] == "664 trading-bot:bot-ops"
 
 
 def test_viewers_look_operators_command_and_others_see_nothing(running):
     until_running(running)
-    for name, groups in (("vera", "bot-view"), ("otto", "bot-view,bot-ops"), ("zoe", "nogroup")):
+    people = {"vera": "bot-view", "otto": "bot-view,bot-ops", "zoe": "nogroup"}
+    people |= dict.fromkeys(("anna", "bo"), "bot-view,bot-ops,bot-admin")
+    for name, groups in people.items():
         running.run("useradd", "-M", "-G", groups, name, check=True)
 
     def asks(name, *words):
@@ -80,6 +82,14 @@ def test_viewers_look_operators_command_and_others_see_nothing(running):
     assert [asks(name, *hold).returncode for name in ("vera", "otto")] == [3, 0]
     assert moves(running, "hold")[-1] == ("HELD", "otto: a test")
     assert asks("otto", "do", "release", "--reason", "it is over").returncode == 0
+    assert asks("otto", "do", "kill", "--reason", "a test").returncode == 0
+    rearm = ("do", "rearm", "--reason", "it is over")
+    assert "found operator" in asks("otto", *rearm).stdout
+    proposed = asks("anna", *rearm)
+    assert proposed.returncode == 4, proposed.stdout
+    word = ("do", "approve", "run=" + proposed.stdout.partition("run=")[2][:8], "--reason", "yes")
+    assert [asks(name, *word).returncode for name in ("anna", "bo")] == [3, 0]
+    assert moves(running, "kill")[-1][1].startswith("anna, approved by bo: it is over")
 
 
 def test_a_bot_that_hangs_is_ended_by_the_watchdog_and_recovers(running):
