@@ -197,6 +197,13 @@ def test_a_limit_looser_than_the_file_says_needs_two_people(name, value, waits):
     assert waits is None or waits in told.reason("run")
 
 
+def test_who_may_do_what_is_no_parameter():
+    told = setting(answered(a_world(settings=TWO)), "roles.two_people", "off", **ANNA)
+    assert told.reason("run") == (
+        "name: expected a setting that may change at run time, found 'roles.two_people'"
+    )
+
+
 def test_an_approved_parameter_holds_from_the_approval_on():
     limits = tuned(TWO, risk__leverage_max=2.0)
     world = setting(answered(a_world(settings=limits)), "risk.leverage_max", "2.5", **ANNA).world
