@@ -29,7 +29,9 @@ SHOWN = (
     *(("status", "--json"), ("metrics",), ("config", "show"), ("config", "explain", "venue.key")),
     *(("backup",), ("query", "select * from journal", "--json")),
 )
-ALWAYS = set(METRICS) - {"bot_position_stop_held"}  # of open positions only
+OF_SOME = {"bot_position_stop_held", "bot_backup_age_seconds", "bot_model_age_seconds"}
+"""Told only where there is an open position, a backup, a model."""
+ALWAYS = set(METRICS) - OF_SOME
 
 
 def spelled(secret):
