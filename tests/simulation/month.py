@@ -26,6 +26,9 @@ from bot.store.database import only_library
 only_library()
 
 from bot.edge.clock import time_from  # noqa: E402
+from bot.engine import boot  # noqa: E402
+from bot.engine.healing import healer  # noqa: E402
+from bot.engine.healing.treatment import Treatment  # noqa: E402
 from tests.simulation import month_faults, month_mutations, plays  # noqa: E402
 from tests.simulation.month_stage import ROOM_MB, Month  # noqa: E402
 from tests.simulation.town import ORIGIN_MS  # noqa: E402
@@ -56,6 +59,9 @@ def _worldly(loop: VirtualLoop, month: list[Month]) -> Iterator[None]:
         free = month[0].free_mb if month else ROOM_MB
         return SimpleNamespace(f_bavail=free << 8, f_frsize=1 << 12)
 
+    def treatments() -> dict[str, Treatment]:
+        return month[0].hands
+
     def wall_ns() -> int:
         step = month[0].watcher.wall_offset_ms if month else 0
         return (ORIGIN_MS + step) * 1_000_000 + round((loop.time() - START_S) * 1e9)
@@ -63,6 +69,8 @@ def _worldly(loop: VirtualLoop, month: list[Month]) -> Iterator[None]:
     with (
         time_from(lambda: round(loop.time() * 1e9), wall_ns),
         patch.object(os, "statvfs", disk),
+        patch.object(boot, "treatments", treatments),
+        patch.object(healer, "treatments", treatments),
     ):
         yield
 

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 
 from tests.simulation import month_inside, month_outside
+from tests.simulation.month_hands import OUTCOMES
 from tests.simulation.month_kinds import KINDS, Kind, named
 
 assert month_inside
@@ -25,6 +26,7 @@ SHARES = {"entry": 0.5, "exit": 0.9, "cancel": 0.7, "amend": 0.5, "protect": 0.3
 NAMES = (
     *map(named, KINDS),
     *sorted(f"{change}: {name}" for change, names in ORDER_KINDS.items() for name in names),
+    *(f"remedy {outcome}" for outcome in dict.fromkeys(OUTCOMES)),
 )
 """Every kind of fault, as it is counted."""
 

@@ -14,7 +14,9 @@ from tests.simulation.month_market import SYMBOLS
 if TYPE_CHECKING:
     from tests.simulation.month_stage import Month
 
-HALF = 0.5
+HALF, SOMETIMES = 0.5, 0.15
+FLAPS = 8
+FLAPPING = (("lag_ms", 902.0), ("turn_ms", 902.0), ("wal_mb", 102.0), ("budget_share", 0.96))
 POINTS = tuple(p for p in Point if p not in (Point.SNAPSHOT, Point.SENDING))
 
 
@@ -72,6 +74,21 @@ async def event_cannot_be_decided(month: Month) -> None:
 
     oracle.ask = fails  # type: ignore[method-assign]
     await asyncio.sleep(150)
+
+
+@fault
+async def computer_flaps(month: Month) -> None:
+    """A number of the computer is ill again and again, and deaths and clocks come in between."""
+    name, value = month.chance.choice(FLAPPING)
+    for _ in range(FLAPS):
+        with ails(month, name, value):
+            await some(month, 130, 240)
+        if month.chance.random() < SOMETIMES:
+            month.outside.down_seconds = 1.0
+            month.life.die()
+        elif month.chance.random() < SOMETIMES:
+            month.offset_ms += round(month.chance.uniform(-600_000, 600_000))
+        await some(month, 70, 140)
 
 
 # -- the computer ----------------------------------------------------------------------------------

@@ -20,7 +20,9 @@ from bot.engine import replay
 from bot.engine.reactor import Committed
 from bot.store import chain
 from bot.store.database import Connection
+from tests.simulation.month_attempts import Attempts, unreported
 from tests.simulation.month_books import Books
+from tests.simulation.month_standing import NEEDED, live, unknown
 
 if TYPE_CHECKING:
     from tests.simulation.month_life import Life, Outside
@@ -59,76 +61,6 @@ CALLS = {
 """The moves that people must be told of, and the key of the alert."""
 QUIET = {("hold", "Commanded"), ("breaker", "HALF_OPEN")}
 """… but not of what a person did, or of what they were told a moment ago."""
-NEEDED = {
-    "process": ("RUNNING",),
-    "kill": ("ARMED",),
-    "hold": ("FREE",),
-    "guard": ("NORMAL", "REDUCED"),
-    "storage": ("OK", "LOW"),
-    "breaker": ("CLOSED",),
-    "reconciliation": ("CLEAN",),
-}
-"""Where the machines of the account must stand for an entry to leave."""
-
-
-# -- how the world stands --------------------------------------------------------------------------
-
-
-def urgent(world: World) -> bool:
-    """Tell whether the next second can change something."""
-    return bool(
-        world.orders
-        or world.runs
-        or world.guard_before
-        or world.account.reread
-        or world.state("process") != "RUNNING"
-        or world.state("kill") in ("TRIPPED", "FLATTENING")
-        or any(p.qty and not p.stop_held for p in world.positions.values())
-        or any(
-            world.state("delivery", key) == "RETRY" and not isinstance(d.effect, Notify)
-            for key, d in world.deliveries.items()
-        )
-    )
-
-
-def waiting(world: World) -> bool:
-    """Tell whether the next seconds can."""
-    return bool(
-        world.private_lost
-        or world.public_lost
-        or world.private_up_at
-        or world.state("breaker") != "CLOSED"
-        or world.state("reconciliation") != "CLEAN"
-        or any(world.state("feed", symbol) != "LIVE" for symbol in world.feeds)
-        or any(world.state("delivery", key) == "RETRY" for key in world.deliveries)
-    )
-
-
-def why_not_well(world: World) -> str:
-    """Return what is not as it is when all is well, "" if nothing is."""
-    wanted = {**NEEDED, "storage": ("OK",), "guard": ("NORMAL", "REDUCED", "PAUSED")}
-    found = [
-        f"{machine} is {world.state(machine)}"
-        for machine, states in wanted.items()
-        if world.state(machine) not in states
-    ]
-    found += [f"feed {s} is {world.state('feed', s)}" for s in world.feeds if not _live(world, s)]
-    for machine, state in (("check", "WELL"), ("kill", "ARMED"), ("hold", "FREE")):
-        found += [
-            f"{machine} {key} is {instance.state}: {instance.reason}"
-            for key, instance in world.machines.get(machine, {}).items()
-            if instance.state != state
-        ]
-    found += [f"order {key} is UNKNOWN" for key in world.orders if _unknown(world, key)]
-    return "; ".join(found)
-
-
-def _live(world: World, symbol: str) -> bool:
-    return world.state("feed", symbol) == "LIVE"
-
-
-def _unknown(world: World, order: str) -> bool:
-    return world.state("order", order) == "UNKNOWN"
 
 
 class Watcher:
@@ -140,6 +72,7 @@ class Watcher:
         self.log: list[str] = []
         self.wrong: list[str] = []
         self.moves: Counter[str] = Counter()
+        self.attempts = Attempts(outside.remedies)
         self.head = ""
         self.heads: list[str] = []
         self.starts = self.dead_letters = self.commits = 0
@@ -171,6 +104,7 @@ class Watcher:
             "orders": self.moves["order INTENDED"],
             "fills": self.books.executed,
             "unknown": self.moves["order UNKNOWN"],
+            "attempts": len(self.attempts.begun),
             "letters": self.moves["letter"],
             "dead letters": self.dead_letters,
         }
@@ -240,6 +174,8 @@ class Watcher:
         self, machine: str, key: str, source: str, trigger: str, dest: str, reason: str
     ) -> None:
         self.moves[f"{machine} {dest}"] += 1
+        if machine == "run":
+            self.attempts.moved(key, dest, reason, self._loop.time())
         if machine in LATCHED:
             self._states[machine, key] = dest
             allowed = LOOSENED_BY.get((machine, source))
@@ -288,7 +224,7 @@ class Watcher:
         for machine, states in NEEDED.items():
             if world.state(machine) not in states:
                 yield f"{machine} is {world.state(machine)}"
-        if not _live(world, symbol):
+        if not live(world, symbol):
             yield f"feed is {world.state('feed', symbol)}"
         if world.state("hold", symbol) == "HELD" or world.state("kill", symbol) not in (
             "",
@@ -297,7 +233,7 @@ class Watcher:
             yield f"{symbol} is held or killed"
         if world.private_lost:
             yield "the private stream is down"
-        if any(_unknown(world, key) for key, o in world.orders.items() if o.symbol == symbol):
+        if any(unknown(world, key) for key, o in world.orders.items() if o.symbol == symbol):
             yield "an outcome is unknown"
 
     def _worst(self, world: World, but: str) -> Iterator[tuple[str, Decimal]]:
@@ -356,7 +292,9 @@ class Watcher:
             self.wrong.append(found)
         checked, _ = chain.verify(connection, self._verified, instances=False)
         self._verified += checked
-        self.wrong += [*self._forgotten(world), *self._overdue(world)]
+        self.wrong += [*self._forgotten(world), *self._overdue(world), *self.attempts.wrong(world)]
+        if why := unreported(connection):
+            self.wrong.append(why)
         self.heads.append(self.head)
         self.raise_wrong()
 
