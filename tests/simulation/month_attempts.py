@@ -34,7 +34,9 @@ class Attempts:
 
     def __init__(self, declared: Callable[[], Iterable[Remedy]]) -> None:
         self.declared = declared
-        self.begun: list[Begun] = []
+        self.count = 0
+        self._new: list[Begun] = []
+        self._day: list[Begun] = []
         self._proposed: dict[str, tuple[str, str]] = {}
 
     def moved(self, run: str, dest: str, reason: str, at: float) -> None:
@@ -43,25 +45,28 @@ class Attempts:
             remedy, _, rest = reason.partition(BY_THE_BOT)
             self._proposed[run] = (remedy, rest.partition(": ")[0])
         elif dest == "RUNNING" and run in self._proposed:
-            self.begun.append(Begun(at, *self._proposed.pop(run)))
+            self.count += 1
+            self._new.append(Begun(at, *self._proposed.pop(run)))
 
     def wrong(self, world: World) -> Iterator[str]:
-        """Yield each limit that was not kept."""
+        """Yield each limit that was not kept since this was asked last."""
         declared = {remedy.name: remedy for remedy in self.declared()}
-        most = world.settings.healing.day_max
-        for n, one in enumerate(self.begun):
-            day = [other for other in self.begun[: n + 1] if other.at > one.at - DAY_SECONDS]
-            mine = [other for other in day if other.remedy == one.remedy]
-            remedy = declared.get(one.remedy)
-            limit = remedy.attempts if remedy else 0
-            if len(mine) > limit:
-                yield f"{one.remedy} was tried {len(mine)} times within a day, limit {limit}"
-            if len(day) > most:
-                yield f"{len(day)} remedies were tried within a day, limit {most}"
-            same = [other.at for other in mine if other.check == one.check][-2:]
-            cool = remedy.cool_real_seconds if remedy else 0.0
-            if len(same) > 1 and same[1] - same[0] < cool - LEAP_SECONDS:
-                yield f"{one.remedy} was tried on {one.check} again after {same[1] - same[0]:.0f} s"
+        for one in self._new:
+            self._day = [other for other in self._day if other.at > one.at - DAY_SECONDS]
+            self._day.append(one)
+            yield from self._over(one, declared[one.remedy], world.settings.healing.day_max)
+        self._new.clear()
+
+    def _over(self, one: Begun, remedy: Remedy, most: int) -> Iterator[str]:
+        mine = [other for other in self._day if other.remedy == one.remedy]
+        if len(mine) > remedy.attempts:
+            text = f"{one.remedy} was tried {len(mine)} times within a day"
+            yield f"{text}, limit {remedy.attempts}"
+        if len(self._day) > most:
+            yield f"{len(self._day)} remedies were tried within a day, limit {most}"
+        same = [other.at for other in mine if other.check == one.check][-2:]
+        if len(same) > 1 and same[1] - same[0] < remedy.cool_real_seconds - LEAP_SECONDS:
+            yield f"{one.remedy} was tried on {one.check} again after {same[1] - same[0]:.0f} s"
 
 
 def unreported(connection: Connection) -> str | None:

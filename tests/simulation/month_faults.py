@@ -21,7 +21,7 @@ ORDER_KINDS = {
     "leverage": (),
 }
 """What may become of a single request."""
-SHARES = {"entry": 0.5, "exit": 0.9, "cancel": 0.7, "amend": 0.5, "protect": 0.3, "leverage": 0.0}
+SHARES = {"entry": 0.5, "exit": 0.9, "cancel": 0.7, "amend": 0.5, "protect": 0.7, "leverage": 0.0}
 """How many requests of each kind meet it."""
 NAMES = (
     *map(named, KINDS),

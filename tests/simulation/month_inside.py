@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from bot.core import approvals
 from bot.core.events import StopAsked
 from bot.core.model_events import TrainingEnded, TrainingQueued, TrainingStarted
 from bot.engine.reactor import Point
@@ -235,6 +236,9 @@ async def model_files_are_damaged(month: Month) -> bool:
     month.life.post(TrainingEnded(at=at(), run=run, attempt=1, model=model, **said))  # type: ignore[arg-type]
     await asyncio.sleep(30)
     month.ask("promote", model=model, despite="budget")
+    await asyncio.sleep(5)
+    for run in approvals.waiting(month.life.world):
+        month.ask("approve", second=True, run=run)
     await asyncio.sleep(60)
     was_champion = month.life.world.state("model", model) == "CHAMPION"
     month.outside.damaged.add(model)

@@ -52,7 +52,7 @@ SLOW = ("rss_mb", "rss_growth", "backup_hours", "config_differs", "chain_hours",
 ROOM_MB = 50_000
 TUNED = {
     "market.symbols": SYMBOLS,
-    "storage.snapshot_events": 1_000,
+    "storage.snapshot_events": 300,
     "guard.window": 10,
     "roles.two_people": "on",
 }

@@ -104,7 +104,7 @@ class Watcher:
             "orders": self.moves["order INTENDED"],
             "fills": self.books.executed,
             "unknown": self.moves["order UNKNOWN"],
-            "attempts": len(self.attempts.begun),
+            "attempts": self.attempts.count,
             "letters": self.moves["letter"],
             "dead letters": self.dead_letters,
         }
