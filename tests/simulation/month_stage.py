@@ -35,6 +35,8 @@ APPROVED_SHARE = 0.7
 POSITION_SECONDS_MAX = 4 * 3600.0
 WELL_WITHIN_SECONDS = 1_200
 """Once no fault is on, people have looked, and so much time has passed, everything is well."""
+EQUAL_WITHIN_SECONDS = 200
+"""Funding is heard of at the next reading of the account, which is a minute away, or two."""
 CALM_HOST = {
     "latency_ms": 60.0,
     "budget_share": 0.1,
@@ -285,6 +287,13 @@ class Month:
                 return
         raise AssertionError(f"{WELL_WITHIN_SECONDS} s after {after}: {why}")
 
+    async def _until_equal(self, after: str) -> None:
+        """Wait for the next reading of the account. Raises AssertionError if the ledgers differ then."""
+        ends = self._loop.time() + EQUAL_WITHIN_SECONDS
+        while why := self.watcher.differs(self.life):
+            assert self._loop.time() < ends, f"{EQUAL_WITHIN_SECONDS} s after {after}: {why}"
+            await asyncio.sleep(1.0)
+
     async def play(self, days: float) -> None:
         """Have one fault after another, or some at once, with peace in between, for so long."""
         ends = START_S + days * DAY_SECONDS
@@ -300,6 +309,7 @@ class Month:
             self.orders.resting = True
             await self.until_well(names)
             self.watcher.agree(self.life)
+            await self._until_equal(names)
             self.orders.resting = False
 
     async def _suffer(self, kind: Kind) -> None:

@@ -42,6 +42,7 @@ LIMITS = {
 """How long a position may have no stop at a venue that can be reached, by what the bot can know."""
 LETTER_SECONDS_MAX = 600.0
 """Eight attempts of ten seconds each with the pauses between them, and a restart."""
+CENT = Decimal("0.01")
 LATE_SECONDS_MAX = 120.0
 LATCHED = ("hold", "kill", "guard")
 LOOSENED_BY = {
@@ -284,6 +285,19 @@ class Watcher:
                     text = f"{symbol} has no stop at the venue for {bare_for:.1f} s"
                     self.wrong.append(f"{text} ({name}, limit {LIMITS[name]:g} s)")
 
+    def differs(self, life: Life) -> str:
+        """Return where the bot's ledger is not the venue's books, "" if it is nowhere."""
+        world, found = life.world, []
+        for symbol in self.books.market.paths:
+            there, here = self.books.positions.get(symbol), world.positions[symbol].qty
+            if here != (there.qty if there else ZERO):
+                found.append(f"{symbol} {there.qty if there else 0}, ledger {here}")
+        if abs(self.books.wallet - world.account.cash) >= CENT:
+            found.append(f"wallet {self.books.wallet}, ledger {world.account.cash}")
+        mine = [row.order for row in self.books.open_orders() if row.order.startswith("abcdef-")]
+        found += [f"{order} is open at the venue" for order in mine if order not in world.orders]
+        return "; ".join(found)
+
     def agree(self, life: Life) -> None:
         """Look whether memory, database, and chain are one, and whether a message was forgotten."""
         connection, world = life.booted.writer.connection, life.world
@@ -326,11 +340,13 @@ class Watcher:
                 if alert.notify.since + escalates < late:
                     yield f"alert {key} was not escalated, nobody answered since {alert.notify.since}"
 
-    def end(self, life: Life) -> list[str]:
-        """Look at the whole of it once more; return what was wrong."""
+    def end(self, life: Life, *, replayed: bool) -> list[str]:
+        """Look at the whole of it once more, and perhaps decide it again; return what was wrong."""
         connection = life.booted.writer.connection
         self.wrong += [*self._forgotten(life.world), *self._overdue(life.world)]
         chain.verify(connection)
+        if replayed:
+            replay.check(connection)
         twice = [link for link, count in self.books.received.items() if count > 1]
         self.wrong += [f"{link} was sent {self.books.received[link]} times" for link in twice]
         return [*self.wrong, *self.books.wrong]
