@@ -1,7 +1,8 @@
 """Plays a simulated month: the real reactor, decisions, and store on a virtual clock, with seeded faults.
 
 ``python -m tests.simulation.month SEED…`` plays seeds alone and prints what each came to; ``--days``
-sets for how long, ``--mutation NAME`` breaks the bot first, ``--json`` is for programs.
+sets for how long, ``--mutation NAME`` breaks the bot first, ``--replayed`` decides
+everything once more at the end and compares, ``--json`` is for programs.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from bot.store.database import only_library
 only_library()
 
 from bot.edge.clock import time_from  # noqa: E402
+from bot.engine import boot  # noqa: E402
+from bot.engine.healing import healer  # noqa: E402
+from bot.engine.healing.treatment import Treatment  # noqa: E402
 from tests.simulation import month_faults, month_mutations, plays  # noqa: E402
 from tests.simulation.month_stage import ROOM_MB, Month  # noqa: E402
 from tests.simulation.town import ORIGIN_MS  # noqa: E402
@@ -56,6 +60,9 @@ def _worldly(loop: VirtualLoop, month: list[Month]) -> Iterator[None]:
         free = month[0].free_mb if month else ROOM_MB
         return SimpleNamespace(f_bavail=free << 8, f_frsize=1 << 12)
 
+    def treatments() -> dict[str, Treatment]:
+        return month[0].hands
+
     def wall_ns() -> int:
         step = month[0].watcher.wall_offset_ms if month else 0
         return (ORIGIN_MS + step) * 1_000_000 + round((loop.time() - START_S) * 1e9)
@@ -63,11 +70,13 @@ def _worldly(loop: VirtualLoop, month: list[Month]) -> Iterator[None]:
     with (
         time_from(lambda: round(loop.time() * 1e9), wall_ns),
         patch.object(os, "statvfs", disk),
+        patch.object(boot, "treatments", treatments),
+        patch.object(healer, "treatments", treatments),
     ):
         yield
 
 
-def play(seed: int, days: float) -> Played:
+def play(seed: int, days: float, *, replayed: bool = False) -> Played:
     """Play a seed from an empty folder."""
     folder = plays.folder_of(seed)
     stage: list[Month] = []
@@ -87,7 +96,7 @@ def play(seed: int, days: float) -> Played:
         with _worldly(loop, stage):
             try:
                 loop.run_until_complete(main())
-                wrong = stage[0].watcher.end(stage[0].life)
+                wrong = stage[0].watcher.end(stage[0].life, replayed=replayed)
             except Exception as error:  # noqa: BLE001 a month that breaks is what was looked for
                 wrong = [*stage[0].watcher.log[-3:], _told(error)]
             watcher = stage[0].watcher
@@ -112,16 +121,17 @@ def _told(error: Exception) -> str:
 @click.command()
 @click.option("--days", default=7.0)
 @click.option("--mutation", default="")
+@click.option("--replayed", is_flag=True)
 @click.option("--json", "as_json", is_flag=True)
 @click.argument("seeds", nargs=-1, type=int)
-def main(days: float, mutation: str, as_json: bool, seeds: list[int]) -> None:
+def main(days: float, mutation: str, seeds: list[int], *, replayed: bool, as_json: bool) -> None:
     """Play each seed; exit 1 if anything was wrong."""
     month_mutations.apply(mutation)
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     failed = False
     for seed in seeds:
-        played = play(seed, days)
+        played = play(seed, days, replayed=replayed)
         failed = failed or bool(played.wrong)
         if as_json:
             print(json.dumps(played._asdict()), flush=True)

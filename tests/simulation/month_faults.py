@@ -6,6 +6,7 @@ import random
 from collections import Counter
 
 from tests.simulation import month_inside, month_outside
+from tests.simulation.month_hands import OUTCOMES
 from tests.simulation.month_kinds import KINDS, Kind, named
 
 assert month_inside
@@ -20,11 +21,12 @@ ORDER_KINDS = {
     "leverage": (),
 }
 """What may become of a single request."""
-SHARES = {"entry": 0.5, "exit": 0.9, "cancel": 0.7, "amend": 0.5, "protect": 0.3, "leverage": 0.0}
+SHARES = {"entry": 0.5, "exit": 0.9, "cancel": 0.7, "amend": 0.5, "protect": 0.7, "leverage": 0.0}
 """How many requests of each kind meet it."""
 NAMES = (
     *map(named, KINDS),
     *sorted(f"{change}: {name}" for change, names in ORDER_KINDS.items() for name in names),
+    *(f"remedy {outcome}" for outcome in dict.fromkeys(OUTCOMES)),
 )
 """Every kind of fault, as it is counted."""
 

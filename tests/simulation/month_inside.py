@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from bot.core import approvals
 from bot.core.events import StopAsked
 from bot.core.model_events import TrainingEnded, TrainingQueued, TrainingStarted
 from bot.engine.reactor import Point
@@ -14,7 +15,9 @@ from tests.simulation.month_market import SYMBOLS
 if TYPE_CHECKING:
     from tests.simulation.month_stage import Month
 
-HALF = 0.5
+HALF, SOMETIMES = 0.5, 0.15
+FLAPS = 8
+FLAPPING = (("lag_ms", 902.0), ("turn_ms", 902.0), ("wal_mb", 102.0), ("budget_share", 0.96))
 POINTS = tuple(p for p in Point if p not in (Point.SNAPSHOT, Point.SENDING))
 
 
@@ -72,6 +75,21 @@ async def event_cannot_be_decided(month: Month) -> None:
 
     oracle.ask = fails  # type: ignore[method-assign]
     await asyncio.sleep(150)
+
+
+@fault
+async def computer_flaps(month: Month) -> None:
+    """A number of the computer is ill again and again, and deaths and clocks come in between."""
+    name, value = month.chance.choice(FLAPPING)
+    for _ in range(FLAPS):
+        with ails(month, name, value):
+            await some(month, 130, 240)
+        if month.chance.random() < SOMETIMES:
+            month.outside.down_seconds = 1.0
+            month.life.die()
+        elif month.chance.random() < SOMETIMES:
+            month.offset_ms += round(month.chance.uniform(-600_000, 600_000))
+        await some(month, 70, 140)
 
 
 # -- the computer ----------------------------------------------------------------------------------
@@ -218,6 +236,9 @@ async def model_files_are_damaged(month: Month) -> bool:
     month.life.post(TrainingEnded(at=at(), run=run, attempt=1, model=model, **said))  # type: ignore[arg-type]
     await asyncio.sleep(30)
     month.ask("promote", model=model, despite="budget")
+    await asyncio.sleep(5)
+    for run in approvals.waiting(month.life.world):
+        month.ask("approve", second=True, run=run)
     await asyncio.sleep(60)
     was_champion = month.life.world.state("model", model) == "CHAMPION"
     month.outside.damaged.add(model)

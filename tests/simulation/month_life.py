@@ -6,7 +6,7 @@ It lives from its boot to a proper stop or a death; the file, in memory, outlive
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +22,7 @@ from bot.core.events import (
     VenueConnected,
 )
 from bot.core.model_events import ModelRefused, ModelsScored, ModelVerified, Score
+from bot.core.remedy import Remedy
 from bot.core.settings import Settings
 from bot.core.turn import Dispatch, ScoreQuestion
 from bot.core.values import VenueFill, VenueOrder
@@ -31,6 +32,8 @@ from bot.edge.files import Halt
 from bot.engine import boot, link
 from bot.engine.effects import Runner
 from bot.engine.gate import Gate
+from bot.engine.healing import Means
+from bot.engine.healing.healer import Healer
 from bot.engine.latch import Latch
 from bot.engine.loop import Hooks, Loop
 from bot.engine.reactor import Committed, Point
@@ -54,6 +57,8 @@ class Outside:
         self.streams = {"public": True, "private": True}
         self.damaged: set[str] = set()
         self.down_seconds = 0.0
+        self.look: Callable[[str], None] = lambda pace: None
+        self.remedies: Callable[[], Iterable[Remedy]] = tuple
 
 
 class Opinions:
@@ -127,8 +132,18 @@ class Life:
             leave=lambda reason: self._leave(),
             broken=self._fatal,
             probe=self._probe,
-            carriers={VerifyModel: self._verify, DiscardModel: self._discard},
+            carriers={
+                VerifyModel: self._verify,
+                DiscardModel: self._discard,
+                **self._healer().carriers(),
+            },
         )
+
+    def _healer(self) -> Healer:
+        nothing: Any = None  # no scripted remedy looks at the configuration
+        port: Any = self.port
+        means = Means(port, self.outside.paths, nothing, lambda: self.world, self.post)
+        return Healer(means, self.outside.look)
 
     # -- life --------------------------------------------------------------------------------------
 

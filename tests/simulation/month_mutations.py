@@ -8,9 +8,21 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from bot.core import alerts, breaker, controls, decide, deliveries, events, health, protection
+from bot.core import (
+    alerts,
+    attempts,
+    breaker,
+    controls,
+    decide,
+    deliveries,
+    events,
+    healing,
+    health,
+    protection,
+)
 from bot.core.effects import Notify
 from bot.core.machine import Row, Table
+from bot.core.world import DAY_MS
 from tests.simulation.mutations import resend_on_unknown
 
 
@@ -94,6 +106,46 @@ def leave_naked() -> None:
     _instead(events.Ticked, protection.tick)
 
 
+def heal_without_end() -> None:
+    """No attempt is counted."""
+    healing.today = lambda world, remedy="": 0
+
+
+def never_cool_down() -> None:
+    """A remedy is tried again at once."""
+
+    def declare(turn: Any, event: Any) -> None:
+        hot = tuple(replace(remedy, cool_real_seconds=0.0) for remedy in event.remedies)
+        attempts.declare(turn, event)
+        turn.set(remedies=hot)
+
+    _instead(events.Started, attempts.declare, declare)
+
+
+def starts_buy_attempts() -> None:
+    """A new process forgets what was tried."""
+
+    def forget(turn: Any, event: Any) -> None:
+        turn.set(healing=replace(turn.world.healing, tries=()))
+
+    _instead(events.Started, attempts.declare, attempts.declare, forget)
+
+
+def clocks_buy_attempts() -> None:
+    """A clock that is set makes a day of lived time."""
+
+    def jump(turn: Any, event: Any) -> None:
+        memory = turn.world.healing
+        turn.set(healing=replace(memory, lived=memory.lived + DAY_MS))
+
+    _instead(events.ClockJumped, decide.clock_jumped, decide.clock_jumped, jump)
+
+
+def escalate_without_report() -> None:
+    """What nothing cured leaves no report."""
+    attempts._give_up = lambda turn, check, said: None
+
+
 def decide_by_chance() -> None:
     """What is decided depends on more than the events."""
     named = alerts._named
@@ -113,5 +165,10 @@ MUTATIONS: dict[str, Callable[[], Any]] = {
     "resend on UNKNOWN": resend_on_unknown,
     "never close the breaker": _never(breaker.BREAKER, "CLOSED"),
     "never be well again": _never(health.CHECK, "WELL"),
+    "heal without end": heal_without_end,
+    "never cool down": never_cool_down,
+    "starts buy attempts": starts_buy_attempts,
+    "clocks buy attempts": clocks_buy_attempts,
+    "escalate without report": escalate_without_report,
     "decide by chance": decide_by_chance,
 }

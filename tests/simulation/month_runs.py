@@ -19,18 +19,23 @@ A_DAY_SECONDS_MAX = 90
 
 
 class Run(NamedTuple):
-    """What to play: a seed, for how many days, with which mutation, under which hash seed."""
+    """What to play: a seed, for how many days, with which mutation, under which hash seed.
+
+    ``replayed``: at the end everything is decided again, and compared.
+    """
 
     seed: int
     days: float
     mutation: str = ""
     hash_seed: int = 0
+    replayed: bool = False
 
     @property
     def command(self) -> list[str]:
         """Return the arguments that play it alone."""
         flags = ["--days", f"{self.days:g}"]
         flags += ["--mutation", self.mutation] if self.mutation else []
+        flags += ["--replayed"] if self.replayed else []
         return ["-m", "tests.simulation.month", *flags, str(self.seed)]
 
     def __str__(self) -> str:

@@ -13,25 +13,30 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from bot.core import approvals
 from bot.core.events import CandleClosed, Commanded, StorageChecked, Ticked
 from bot.core.health_events import Sampled
 from bot.core.settings import Settings, with_value
 from bot.engine import boot
 from bot.engine.reactor import Committed, Point
-from tests.simulation import month_faults
+from tests.simulation import month_faults, month_hands
 from tests.simulation.month_books import Books
 from tests.simulation.month_kinds import Kind, named
 from tests.simulation.month_life import Life, Outside
 from tests.simulation.month_market import MINUTE, SYMBOLS, Market
-from tests.simulation.month_watch import Watcher, urgent, waiting, why_not_well
+from tests.simulation.month_standing import urgent, waiting, why_not_well
+from tests.simulation.month_watch import Watcher
 from tests.simulation.town import ORIGIN_MS
 from tests.simulation.virtual import START_S
 
 DAY_SECONDS = 86_400
 PEACE_SECONDS = (600, 6_000)
+APPROVED_SHARE = 0.7
 POSITION_SECONDS_MAX = 4 * 3600.0
 WELL_WITHIN_SECONDS = 1_200
 """Once no fault is on, people have looked, and so much time has passed, everything is well."""
+EQUAL_WITHIN_SECONDS = 200
+"""Funding is heard of at the next reading of the account, which is a minute away, or two."""
 CALM_HOST = {
     "latency_ms": 60.0,
     "budget_share": 0.1,
@@ -49,8 +54,9 @@ SLOW = ("rss_mb", "rss_growth", "backup_hours", "config_differs", "chain_hours",
 ROOM_MB = 50_000
 TUNED = {
     "market.symbols": SYMBOLS,
-    "storage.snapshot_events": 1_000,
+    "storage.snapshot_events": 300,
     "guard.window": 10,
+    "roles.two_people": "on",
 }
 """What is not as it is by default: starts and the guard's opinion change more often."""
 
@@ -68,6 +74,8 @@ class Month:
         self.books = Books(self.market, self.now)
         self.outside = Outside(boot.Paths(folder / "state.db"), self.settings, self.books)
         self.books.tell = self._heard
+        self.hands = month_hands.hands(self)
+        self.outside.remedies = lambda: [hand.remedy for hand in self.hands.values()]
         self.watcher = Watcher(self.books, self.outside)
         self.counts: Counter[str] = Counter()
         self.host: dict[str, float] = {}
@@ -78,6 +86,7 @@ class Month:
         self.aim: tuple[Point, int] | None = None
         self.orders = month_faults.Mischief(self.chance, self.counts)
         self.outside.weather.mischief = self.orders.drawn
+        self.outside.look = self._look
         self.life: Life
         self._loop = asyncio.get_running_loop()
         self._next: asyncio.TimerHandle | None = None
@@ -195,25 +204,28 @@ class Month:
                     life.post(CandleClosed(at=at, symbol=symbol, candle=candle, source="month"))
         running = life.world.state("process") == "RUNNING"
         if running and (minute % 5 == 0 or self.suffering or why_not_well(life.world)):
-            self._sample(minute)
+            self._look("fast")
+            if minute % 5 == 0:
+                self._look("slow")
         self.watcher.overdue(life.world)
         if not self.silent:
             self._people()
         self.books.forget()
 
-    def _sample(self, minute: int) -> None:
+    def _look(self, pace: str) -> None:
+        """Have the host measured."""
         at, host = self.life.clock.now(), {**CALM_HOST, "free_mb": float(self.free_mb), **self.host}
-        fast = {name: value for name, value in host.items() if name not in SLOW}
-        self.life.post(StorageChecked(at=at, free_mb=self.free_mb))
-        self.life.post(Sampled(at=at, pace="fast", samples=fast))
-        if minute % 5 == 0:
-            slow = {name: value for name, value in host.items() if name in SLOW}
-            self.life.post(Sampled(at=at, pace="slow", samples=slow))
+        samples = {
+            name: value for name, value in host.items() if (name in SLOW) == (pace == "slow")
+        }
+        if pace == "fast":
+            self.life.post(StorageChecked(at=at, free_mb=self.free_mb))
+        self.life.post(Sampled(at=at, pace=pace, samples=samples))
 
     # -- people ------------------------------------------------------------------------------------
 
-    def ask(self, verb: str, **args: str) -> None:
-        """Have a named person give a command."""
+    def ask(self, verb: str, *, second: bool = False, **args: str) -> None:
+        """Have a named person, or the ``second`` one, give a command."""
         self._asked += 1
         self.life.post(
             Commanded(
@@ -221,10 +233,12 @@ class Month:
                 id=f"c-{self._asked}",
                 verb=verb,
                 args=args,
-                operator="ana",
+                operator="bo" if second else "ana",
                 identity="kernel",
                 reason="seen to",
                 expires_at=0,
+                role="admin",
+                uid=1_002 if second else 1_001,
             )
         )
 
@@ -238,6 +252,9 @@ class Month:
                 self.ask("ack", alert=key)
         if self.brisk:
             return
+        for run in approvals.waiting(world):
+            verb = "approve" if self.chance.random() < APPROVED_SHARE else "decline"
+            self.ask(verb, second=True, run=run)
         for key, hold in world.machines.get("hold", {}).items():
             if hold.state == "HELD":
                 self.ask("release", despite="budget", **_scope(key))
@@ -270,6 +287,13 @@ class Month:
                 return
         raise AssertionError(f"{WELL_WITHIN_SECONDS} s after {after}: {why}")
 
+    async def _until_equal(self, after: str) -> None:
+        """Wait for the next reading of the account. Raises AssertionError if the ledgers differ then."""
+        ends = self._loop.time() + EQUAL_WITHIN_SECONDS
+        while why := self.watcher.differs(self.life):
+            assert self._loop.time() < ends, f"{EQUAL_WITHIN_SECONDS} s after {after}: {why}"
+            await asyncio.sleep(1.0)
+
     async def play(self, days: float) -> None:
         """Have one fault after another, or some at once, with peace in between, for so long."""
         ends = START_S + days * DAY_SECONDS
@@ -285,6 +309,7 @@ class Month:
             self.orders.resting = True
             await self.until_well(names)
             self.watcher.agree(self.life)
+            await self._until_equal(names)
             self.orders.resting = False
 
     async def _suffer(self, kind: Kind) -> None:

@@ -20,7 +20,9 @@ from bot.engine import replay
 from bot.engine.reactor import Committed
 from bot.store import chain
 from bot.store.database import Connection
+from tests.simulation.month_attempts import Attempts, unreported
 from tests.simulation.month_books import Books
+from tests.simulation.month_standing import NEEDED, live, unknown
 
 if TYPE_CHECKING:
     from tests.simulation.month_life import Life, Outside
@@ -40,6 +42,7 @@ LIMITS = {
 """How long a position may have no stop at a venue that can be reached, by what the bot can know."""
 LETTER_SECONDS_MAX = 600.0
 """Eight attempts of ten seconds each with the pauses between them, and a restart."""
+CENT = Decimal("0.01")
 LATE_SECONDS_MAX = 120.0
 LATCHED = ("hold", "kill", "guard")
 LOOSENED_BY = {
@@ -59,76 +62,6 @@ CALLS = {
 """The moves that people must be told of, and the key of the alert."""
 QUIET = {("hold", "Commanded"), ("breaker", "HALF_OPEN")}
 """… but not of what a person did, or of what they were told a moment ago."""
-NEEDED = {
-    "process": ("RUNNING",),
-    "kill": ("ARMED",),
-    "hold": ("FREE",),
-    "guard": ("NORMAL", "REDUCED"),
-    "storage": ("OK", "LOW"),
-    "breaker": ("CLOSED",),
-    "reconciliation": ("CLEAN",),
-}
-"""Where the machines of the account must stand for an entry to leave."""
-
-
-# -- how the world stands --------------------------------------------------------------------------
-
-
-def urgent(world: World) -> bool:
-    """Tell whether the next second can change something."""
-    return bool(
-        world.orders
-        or world.runs
-        or world.guard_before
-        or world.account.reread
-        or world.state("process") != "RUNNING"
-        or world.state("kill") in ("TRIPPED", "FLATTENING")
-        or any(p.qty and not p.stop_held for p in world.positions.values())
-        or any(
-            world.state("delivery", key) == "RETRY" and not isinstance(d.effect, Notify)
-            for key, d in world.deliveries.items()
-        )
-    )
-
-
-def waiting(world: World) -> bool:
-    """Tell whether the next seconds can."""
-    return bool(
-        world.private_lost
-        or world.public_lost
-        or world.private_up_at
-        or world.state("breaker") != "CLOSED"
-        or world.state("reconciliation") != "CLEAN"
-        or any(world.state("feed", symbol) != "LIVE" for symbol in world.feeds)
-        or any(world.state("delivery", key) == "RETRY" for key in world.deliveries)
-    )
-
-
-def why_not_well(world: World) -> str:
-    """Return what is not as it is when all is well, "" if nothing is."""
-    wanted = {**NEEDED, "storage": ("OK",), "guard": ("NORMAL", "REDUCED", "PAUSED")}
-    found = [
-        f"{machine} is {world.state(machine)}"
-        for machine, states in wanted.items()
-        if world.state(machine) not in states
-    ]
-    found += [f"feed {s} is {world.state('feed', s)}" for s in world.feeds if not _live(world, s)]
-    for machine, state in (("check", "WELL"), ("kill", "ARMED"), ("hold", "FREE")):
-        found += [
-            f"{machine} {key} is {instance.state}: {instance.reason}"
-            for key, instance in world.machines.get(machine, {}).items()
-            if instance.state != state
-        ]
-    found += [f"order {key} is UNKNOWN" for key in world.orders if _unknown(world, key)]
-    return "; ".join(found)
-
-
-def _live(world: World, symbol: str) -> bool:
-    return world.state("feed", symbol) == "LIVE"
-
-
-def _unknown(world: World, order: str) -> bool:
-    return world.state("order", order) == "UNKNOWN"
 
 
 class Watcher:
@@ -140,6 +73,7 @@ class Watcher:
         self.log: list[str] = []
         self.wrong: list[str] = []
         self.moves: Counter[str] = Counter()
+        self.attempts = Attempts(outside.remedies)
         self.head = ""
         self.heads: list[str] = []
         self.starts = self.dead_letters = self.commits = 0
@@ -171,6 +105,7 @@ class Watcher:
             "orders": self.moves["order INTENDED"],
             "fills": self.books.executed,
             "unknown": self.moves["order UNKNOWN"],
+            "attempts": self.attempts.count,
             "letters": self.moves["letter"],
             "dead letters": self.dead_letters,
         }
@@ -240,6 +175,8 @@ class Watcher:
         self, machine: str, key: str, source: str, trigger: str, dest: str, reason: str
     ) -> None:
         self.moves[f"{machine} {dest}"] += 1
+        if machine == "run":
+            self.attempts.moved(key, dest, reason, self._loop.time())
         if machine in LATCHED:
             self._states[machine, key] = dest
             allowed = LOOSENED_BY.get((machine, source))
@@ -288,7 +225,7 @@ class Watcher:
         for machine, states in NEEDED.items():
             if world.state(machine) not in states:
                 yield f"{machine} is {world.state(machine)}"
-        if not _live(world, symbol):
+        if not live(world, symbol):
             yield f"feed is {world.state('feed', symbol)}"
         if world.state("hold", symbol) == "HELD" or world.state("kill", symbol) not in (
             "",
@@ -297,7 +234,7 @@ class Watcher:
             yield f"{symbol} is held or killed"
         if world.private_lost:
             yield "the private stream is down"
-        if any(_unknown(world, key) for key, o in world.orders.items() if o.symbol == symbol):
+        if any(unknown(world, key) for key, o in world.orders.items() if o.symbol == symbol):
             yield "an outcome is unknown"
 
     def _worst(self, world: World, but: str) -> Iterator[tuple[str, Decimal]]:
@@ -348,6 +285,19 @@ class Watcher:
                     text = f"{symbol} has no stop at the venue for {bare_for:.1f} s"
                     self.wrong.append(f"{text} ({name}, limit {LIMITS[name]:g} s)")
 
+    def differs(self, life: Life) -> str:
+        """Return where the bot's ledger is not the venue's books, "" if it is nowhere."""
+        world, found = life.world, []
+        for symbol in self.books.market.paths:
+            there, here = self.books.positions.get(symbol), world.positions[symbol].qty
+            if here != (there.qty if there else ZERO):
+                found.append(f"{symbol} {there.qty if there else 0}, ledger {here}")
+        if abs(self.books.wallet - world.account.cash) >= CENT:
+            found.append(f"wallet {self.books.wallet}, ledger {world.account.cash}")
+        mine = [row.order for row in self.books.open_orders() if row.order.startswith("abcdef-")]
+        found += [f"{order} is open at the venue" for order in mine if order not in world.orders]
+        return "; ".join(found)
+
     def agree(self, life: Life) -> None:
         """Look whether memory, database, and chain are one, and whether a message was forgotten."""
         connection, world = life.booted.writer.connection, life.world
@@ -356,7 +306,9 @@ class Watcher:
             self.wrong.append(found)
         checked, _ = chain.verify(connection, self._verified, instances=False)
         self._verified += checked
-        self.wrong += [*self._forgotten(world), *self._overdue(world)]
+        self.wrong += [*self._forgotten(world), *self._overdue(world), *self.attempts.wrong(world)]
+        if why := unreported(connection):
+            self.wrong.append(why)
         self.heads.append(self.head)
         self.raise_wrong()
 
@@ -388,11 +340,13 @@ class Watcher:
                 if alert.notify.since + escalates < late:
                     yield f"alert {key} was not escalated, nobody answered since {alert.notify.since}"
 
-    def end(self, life: Life) -> list[str]:
-        """Look at the whole of it once more; return what was wrong."""
+    def end(self, life: Life, *, replayed: bool) -> list[str]:
+        """Look at the whole of it once more, and perhaps decide it again; return what was wrong."""
         connection = life.booted.writer.connection
         self.wrong += [*self._forgotten(life.world), *self._overdue(life.world)]
         chain.verify(connection)
+        if replayed:
+            replay.check(connection)
         twice = [link for link, count in self.books.received.items() if count > 1]
         self.wrong += [f"{link} was sent {self.books.received[link]} times" for link in twice]
         return [*self.wrong, *self.books.wrong]
