@@ -21,6 +21,7 @@ QUIET, UNTRADED = "DOGEUSDT", "ADAUSDT"
 CONFIG = {
     "exchange": {"speed": SPEED, "seed": 7},
     "market": {"symbols": TRADED},
+    "strategy": {"ema_fast": 12, "ema_slow": 26, "cross_age_max": 100},
     "feed": {"stale_seconds": 60, "stale_real_seconds": 1.5},
     "guard": {"doubt_reduced_real_seconds": 0.5, "doubt_paused_real_seconds": 1.5},
     "orders": {
@@ -261,10 +262,19 @@ def flattened(place, symbol):
     place.until_state("position", "FLAT", key=symbol)
 
 
+def risen(place, symbol):
+    """Move the market of a symbol up: the strategy has nothing against a long position in it."""
+    newest = "SELECT close FROM candle WHERE symbol = ? ORDER BY open_time DESC LIMIT 1"
+    before = place.rows(newest, symbol)[0][0]
+    place.control("price", symbol=symbol, factor=1.05)
+    until(lambda: place.rows(newest, symbol)[0][0] > before * 1.03, "a candle closes higher")
+
+
 def test_an_execution_of_somebody_else_is_kept_as_a_position_and_a_stop_it_cannot_get_is_told(
     place, since
 ):
     flattened(place, QUIET)
+    risen(place, QUIET)
     place.control("fault", kind="ret_code", match=PROTECT, code=10001, probability=1.0, seed=6)
     asked(place, lambda venue: send_order(venue, entry("500", QUIET, Side.BUY)))
     since.moved("position", "FLAT", "OPEN", "500 at ", key=QUIET)
