@@ -40,18 +40,18 @@ def in_order(text: str, parts: tuple[str, ...]) -> bool:
 class Since:
     """Everything that the bot wrote down since this was made."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        rows = (
-            place.rows("SELECT coalesce(max(id), 0) FROM transition")
-            if place.state.exists()
-            else []
-        )
-        self.id: int = rows[0][0] if rows else 0
+    def __init__(self, place: Place, *, alive: bool = True) -> None:
+        self.place, self.alive = place, alive
+        there = place.state.exists()
+        newest = self._rows("SELECT coalesce(max(id), 0) FROM transition") if there else [(0,)]
+        self.id: int = newest[0][0]
+
+    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self.place.rows(sql, *values, alive=self.alive)
 
     def moves(self, machine: str, key: str | None = None) -> list[tuple[str, str, str, str]]:
         """Return the moves of a machine: key, source, dest, reason."""
-        found = self.place.rows(
+        found = self._rows(
             "SELECT key, source, dest, reason FROM transition"
             " WHERE machine = ? AND id > ? AND (? IS NULL OR key = ?) ORDER BY id",
             machine, self.id, key, key,
@@ -83,13 +83,13 @@ class Since:
         )
 
         def found() -> str | None:
-            for text, how, where in self.place.rows(sql, self.id):
+            for text, how, where in self._rows(sql, self.id):
                 if (how, where) == (severity, runbook) and in_order(text, words):
                     return str(text)
             return None
 
         def what() -> str:
-            return f"{severity} {runbook} {words}; told were {self.place.rows(sql, self.id)}"
+            return f"{severity} {runbook} {words}; told were {self._rows(sql, self.id)}"
 
         return str(until(found, what, PATIENCE_SECONDS))
 

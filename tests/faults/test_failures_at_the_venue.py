@@ -128,7 +128,9 @@ def test_a_venue_that_does_not_serve_opens_the_breaker_until_it_does(place, sinc
     lasts = {} if fault["kind"] == "maintenance" else {"probability": 1.0, "seed": 1}
     place.control("fault", **fault, **lasts)
     since.moved("breaker", "CLOSED", "OPEN", why)
-    since.told("warning", "venue-away", f"the venue does not serve us ({why}", "no entries")
+    since.told(
+        "warning", "venue-away", f"the venue does not serve us ({why}", "no entries until it does"
+    )
     since.shown("breaker account is ", why)
     place.control("clear")
     since.moved("breaker", "HALF_OPEN", "CLOSED", "the venue answers")
@@ -233,7 +235,9 @@ def test_an_exchange_that_hangs_with_its_connections_open_makes_every_feed_stale
 def test_a_venue_whose_clock_goes_back_makes_every_feed_prove_itself_again(place, since):
     place.control("fault", kind="clock", ms=-900_000)
     since.moved("feed", "LIVE", "GAPPED", "the venue's clock jumped by -")
-    since.told("warning", "clock", "the venue's clock jumped by -", "no entries")
+    since.told(
+        "warning", "clock", "the venue's clock jumped by -", "no entries until feeds are whole"
+    )
     place.control("clear")
     for symbol in TRADED:
         place.until_state("feed", "LIVE", key=symbol)
