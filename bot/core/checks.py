@@ -210,14 +210,18 @@ def _model(world: World) -> Iterator[Finding]:
     yield _within(f"what model {said} learnt from ended {{}} days ago", age / DAY_MS, limit)
 
 
-def _flag(name: str, bad: str, good: str) -> Callable[[World], Iterator[Finding]]:
-    """Return a check of a yes or no that the host measured."""
-
-    def judge(world: World) -> Iterator[Finding]:
-        value = world.health.samples.get(name)
-        yield Finding(not value, bad if value else good, value)
-
-    return judge
+def _config(world: World) -> Iterator[Finding]:
+    samples = world.health.samples
+    broken = samples.get("config_broken")
+    yield Finding(
+        not broken,
+        "the next start could not use bot.toml: `bot config check`" if broken else "it can be used",
+        subject="file",
+    )
+    if not broken:  # what is broken says nothing of what its author wants
+        changed = samples.get("config_changed")
+        said = "bot.toml was changed since the start: `bot config check`, then restart"
+        yield Finding(not changed, said if changed else "bot.toml is what is in force")
 
 
 def _chain(world: World) -> Iterator[Finding]:
@@ -289,11 +293,7 @@ CHECKS: dict[str, Check] = {
             "config",
             "The configuration file is the one that is in force.",
             SLOW,
-            _flag(
-                "config_differs",
-                "bot.toml was changed since the start: `bot config check`, then restart",
-                "bot.toml is what is in force",
-            ),
+            _config,
         ),
         Check("chain", "The audit is whole.", SLOW, _chain, grave=True),
     )

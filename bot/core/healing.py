@@ -62,7 +62,7 @@ def why_not(world: World, remedy: Remedy, check: str) -> str | None:
 def for_check(world: World, check: str) -> list[Remedy]:
     """Return the remedies for a check, the likeliest to cure first."""
     name = check.partition(" ")[0]
-    found = [remedy for remedy in world.remedies if name in remedy.checks]
+    found = [remedy for remedy in world.remedies if {name, check} & set(remedy.checks)]
     return sorted(found, key=lambda r: -worth(world.healing.record.get(f"{name} {r.name}", (0, 0))))
 
 

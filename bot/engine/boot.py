@@ -55,6 +55,8 @@ class Paths:
         self.status = self.folder / "status.json"
         self.backups = self.folder / "backups"
         self.reports = self.folder / "reports"
+        self.good = self.folder / "bot.toml.good"
+        self.ballast = self.folder / "ballast"
 
 
 class Booted(Struct, frozen=True):

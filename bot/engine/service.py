@@ -32,7 +32,7 @@ from bot.edge.notify import Notifier
 from bot.edge.roles import Caller, ranks
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.frames import Marks
-from bot.engine import boot, lines, link
+from bot.engine import boot, lines, link, reserves
 from bot.engine.build import build_id
 from bot.engine.effects import Runner
 from bot.engine.gate import Gate
@@ -201,6 +201,7 @@ class Service:
             self.post(event)
         if self.ranks.operators >= 0:
             self.halt.share(self.ranks.operators)
+        reserves.lay_by(self.loaded, self.paths)
         self._take_process()
         self.loop.start()
         await self.commands.open()

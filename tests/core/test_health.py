@@ -105,7 +105,7 @@ NOT_WELL = {
     "model": (lambda: with_champion(15), {}, "ended 15 days ago, limit 14"),
     "activity": (lambda: since(73 * 3600), {}, "no trade for 73 h, limit 72"),
     "backup": (lambda: WELL, {"backup_hours": 27.0}, "27 h since the newest backup, limit 26"),
-    "config": (lambda: WELL, {"config_differs": 1.0}, "bot.toml was changed"),
+    "config": (lambda: WELL, {"config_changed": 1.0}, "bot.toml was changed"),
     "chain": (lambda: WELL, {"chain_broken": 1.0}, "chain is broken"),
 }
 
@@ -160,7 +160,7 @@ def test_what_endangers_money_calls_people_at_any_hour():
 
 
 def test_slow_checks_wait_for_their_own_sampling():
-    world = sampled(WELL, config_differs=1.0).world
+    world = sampled(WELL, config_changed=1.0).world
     assert world.state("check", "config") == ""
     assert sampled(world, SLOW).world.state("check", "config") == "SUSPECT"
 

@@ -1,13 +1,19 @@
-"""What a bot heals of the files it stands on: the log, the configuration, the disk; and what nothing heals."""
+"""What a bot heals of the files it stands on: log, configuration, disk, backup; and what nothing heals.
 
+The remedy for backups is the example of docs/healing.md, taken from its text.
+"""
+
+import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 
+from bot.edge.host import free_mb
 from tests.faults.places import ROOT, Place, until
 
 CONFIG = {
@@ -15,11 +21,13 @@ CONFIG = {
     "health": {
         "fast_real_seconds": 1.0,
         "slow_real_seconds": 5.0,
+        "confirm": 1,
         "lag_ms": 9_000.0,
         "turn_ms": 9_000.0,
         "wal_mb": 1.0,
     },
 }
+DISK_MB, BALLAST_MB, LOW_MB = 128, 32, 10
 READER = """
 import sys
 from bot.store.database import sqlite3
@@ -29,44 +37,124 @@ db.execute("SELECT count(*) FROM journal").fetchone()
 print("reads", flush=True)
 sys.stdin.read()
 """
+WITH_MORE = """
+import sys
+from bot.engine import healing, watch
+watch.STORAGE_EVERY_SECONDS = 1.0
+healing.__path__.append(sys.argv.pop(1))
+from bot.cli.app import main
+main()
+"""
 
 
-def started(folder):
-    made = Place(folder, CONFIG)
-    made.start_exchange("--symbols", "BTCUSDT,ETHUSDT,SOLUSDT,XRPUSDT")
-    made.bot = made.start_bot("--config", str(made.file))
-    return made
+class Sick(Place):
+    """A bot with the documented example among its remedies, on a disk of its own where that is allowed."""
+
+    def __init__(self, folder, ballast_mb):
+        folder.mkdir()
+        self.small = mounted("-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder))
+        super().__init__(folder, {**CONFIG, "storage": {"ballast_mb": ballast_mb}})
+        self.etc, self.backups = folder / "etc", folder / "backups"
+        self.etc.mkdir()
+        self.file = self.file.rename(self.etc / "bot.toml")
+        self.good = self.file.read_text()
+        self.bot = self.reader = None
+
+    def start(self):
+        self.start_exchange("--symbols", "BTCUSDT,ETHUSDT,SOLUSDT,XRPUSDT")
+        more = self.folder / "more"
+        more.mkdir()
+        text = (ROOT / "docs" / "healing.md").read_text()
+        (module,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        (more / "make_backup.py").write_text(module)
+        words = ("run", "--state", str(self.state), "--config", str(self.file))
+        self.bot = self._spawn([sys.executable, "-c", WITH_MORE, str(more), *words], "bot.out")
+
+    def make_old_backups(self, count):
+        """Leave backups that are older than the limit of the check."""
+        self.backups.mkdir()
+        for nth in range(count):
+            path = self.backups / f"state.db.2026010{nth}T000000000Z.backup"
+            path.write_bytes(bytes(1 << 20))
+            os.utime(path, (1e9 + nth, 1e9 + nth))
+
+    def fill(self):
+        """Fill the disk until it is LOW."""
+        size = (free_mb(self.folder) - LOW_MB) << 20
+        with (self.folder / "filler").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+
+    def seal(self, folder):
+        """Let nobody write to a folder. Skips the test where that cannot be done."""
+        if os.geteuid() != 0:
+            folder.chmod(0o555)
+        elif not mounted("--bind", str(folder), str(folder)):
+            pytest.skip("root ignores permissions, and may not mount here")
+        else:
+            assert mounted("-o", "remount,ro,bind", str(folder))
+
+    def stop(self):
+        self.bot.send_signal(signal.SIGTERM)
+        assert self.bot.wait(40) == 0, self.said()
+
+    def close(self):
+        super().close()
+        if self.reader is not None:
+            close(self.reader)
+        for folder in (self.etc, self.backups):
+            if os.geteuid() == 0:
+                subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True)
+            elif folder.exists():
+                folder.chmod(0o755)
+        if self.small:
+            subprocess.run(["umount", "-l", str(self.folder)], check=False)
 
 
-def ended(place):
-    place.bot.send_signal(signal.SIGTERM)
-    assert place.bot.wait(40) == 0, place.said()
+def mounted(*words: str) -> bool:
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        return False
+    return subprocess.run(["mount", *words], capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")
-def curable(tmp_path_factory):
-    """A bot whose remedies may work."""
-    place = started(tmp_path_factory.mktemp("curable") / "p")
-    try:
-        place.until_state("process", "RUNNING")
-        yield place
-        ended(place)
-    finally:
-        place.close()
+def places(tmp_path_factory):
+    """Two bots that everything ails at once: one whose remedies work, and one where none can."""
+    folder = tmp_path_factory.mktemp("sick")
+    with contextlib.ExitStack() as cleaning:
+        made = [Sick(folder / "curable", BALLAST_MB), Sick(folder / "hopeless", 0)]
+        for place in made:
+            cleaning.callback(place.close)
+            place.start()
+        made[1].reader = a_reader(made[1])
+        for place in made:
+            place.until_state("process", "RUNNING", seconds=40)
+        fall_ill(*made)
+        yield made
+        for place in made:
+            place.stop()
 
 
-@pytest.fixture(scope="module")
-def hopeless(tmp_path_factory):
-    """A bot whose remedies are kept from working, its log by a reader that stays."""
-    place = started(tmp_path_factory.mktemp("hopeless") / "p")
-    try:
-        place.reader = a_reader(place)
-        place.until_state("process", "RUNNING")
-        yield place
-        ended(place)
-    finally:
-        place.close()
-        close(place.reader)
+def fall_ill(curable, hopeless) -> None:
+    """Break the same in both; in the second there is nowhere to write and nothing to delete."""
+    curable.make_old_backups(5)
+    curable.file.write_text("[health\n")
+    hopeless.make_old_backups(1)
+    hopeless.file.write_text(hopeless.good.replace("seed", "sneed"))
+    hopeless.seal(hopeless.etc)
+    hopeless.seal(hopeless.backups)
+    for place in (curable, hopeless):
+        if place.small:
+            place.fill()
+
+
+@pytest.fixture
+def curable(places):
+    return places[0]
+
+
+@pytest.fixture
+def hopeless(places):
+    return places[1]
 
 
 def a_reader(place):
@@ -134,3 +222,74 @@ def test_a_log_that_a_reader_holds_is_told_of_and_is_well_once_the_reader_goes(h
     close(hopeless.reader)
     hopeless.until_state("check", "WELL", key="wal", seconds=60)  # the writer cuts it
     assert attempts(hopeless, "checkpoint-wal") == 1
+
+
+# -- the configuration -----------------------------------------------------------------------------
+
+
+def test_a_configuration_that_no_start_could_use_is_put_back_and_the_broken_one_is_kept(curable):
+    assert "it can be used, after restore-config" in cured(curable, "restore-config", "config file")
+    assert curable.file.read_text() == curable.good
+    (bad,) = curable.etc.glob("bot.toml.bad-*")
+    assert bad.read_text() == "[health\n"
+    assert bad.stat().st_mode & 0o777 == 0o600
+    kept = curable.folder / "bot.toml.good"
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_configuration_that_cannot_be_put_back_is_told_of_with_where_the_good_one_is(hopeless):
+    tried, told, report = given_up(hopeless, "config file")
+    assert "restore-config" in tried
+    assert re.match(r"check config file: nothing helped: Retryable: cannot write \S+bot.toml", told)
+    assert f"the last good file is {hopeless.folder / 'bot.toml.good'}" in told
+    assert "restore-config (medium risk, 1 of 3 today): failed" in report
+    assert "sneed" in hopeless.file.read_text()
+
+
+def test_a_valid_change_waits_for_its_restart_and_is_not_touched(curable):
+    cured(curable, "restore-config", "config file")
+    changed = curable.good.replace("seed = 7", "seed = 8")
+    curable.file.write_text(changed)
+    curable.until_state("check", "ESCALATED", key="config", seconds=40)
+    (reason,) = curable.rows("SELECT reason FROM instance WHERE machine='check' AND key='config'")
+    assert "was changed since the start" in reason[0]
+    assert curable.file.read_text() == changed
+    assert attempts(curable, "restore-config") == 1
+
+
+# -- the disk --------------------------------------------------------------------------------------
+
+
+def test_a_disk_that_gets_low_gets_the_ballast_and_old_backups_back(curable):
+    if not curable.small:
+        pytest.skip("only root may mount a small disk")
+    assert "storage is OK" in cured(curable, "free-disk", "disk")
+    assert not (curable.folder / "ballast").exists()
+    left = {path.name[9:17] for path in curable.backups.glob("*.backup")}
+    assert len(left) >= 3
+    assert not left & {"20260100", "20260101"}
+    assert "20260104" in left
+
+
+def test_a_disk_with_nothing_to_give_back_is_told_of(hopeless):
+    if not hopeless.small:
+        pytest.skip("only root may mount a small disk")
+    tried, told, report = given_up(hopeless, "disk")
+    assert "free-disk" in tried
+    assert "nothing helped: Refused: there is no ballast, no old backup, and no old report" in told
+    assert "free-disk (medium risk, 1 of 3 today): failed" in report
+
+
+# -- the example -----------------------------------------------------------------------------------
+
+
+def test_the_documented_example_makes_the_backup_that_is_missing(curable):
+    assert "0 h since the newest backup" in cured(curable, "make-backup", "backup")
+    assert curable.rows("SELECT risk FROM remedy WHERE name = 'make-backup'") == [("low",)]
+
+
+def test_the_documented_example_where_no_backup_can_be_made(hopeless):
+    tried, told, report = given_up(hopeless, "backup")
+    assert "make-backup" in tried
+    assert told.startswith("check backup: nothing helped: ")
+    assert "make-backup (low risk, 1 of 3 today): failed" in report

@@ -10,7 +10,6 @@ from bot.engine.healing.treatment import Means, Treatment
 from bot.errors import Retryable
 from bot.store.database import open_writer
 
-
 WAIT_MS = 100
 """A checkpoint that cuts keeps every writer waiting while it waits for readers: at most so long."""
 

@@ -65,7 +65,7 @@ def _why_wrong(remedy: Remedy, module: str) -> str | None:
     """Tell what is wrong with a declaration, or None."""
     if remedy.name != module.replace("_", "-"):
         return f"expected the name of its module, {module.replace('_', '-')}"
-    unknown = set(remedy.checks) - set(CHECKS)
+    unknown = {check.partition(" ")[0] for check in remedy.checks} - set(CHECKS)
     if unknown or not remedy.checks:
         return f"expected checks that exist, found {', '.join(sorted(unknown)) or 'none'}"
     if remedy.risk not in RISKS:
