@@ -210,6 +210,18 @@ def _model(world: World) -> Iterator[Finding]:
     yield _within(f"what model {said} learnt from ended {{}} days ago", age / DAY_MS, limit)
 
 
+def _scores(world: World) -> Iterator[Finding]:
+    used, limits = models.champion(world), world.settings.health
+    known = world.models.get(used)
+    if known is None:
+        yield Finding(True, NO_MODEL)
+    elif known.recent:  # loaded anew, it first has to say something
+        newest = known.recent[-limits.scores :]
+        dropped = 100 * newest.count(None) / len(newest)
+        said = f"{{}} % of the last {len(newest)} scores of model {models.short(used)} were dropped"
+        yield _within(said, dropped, limits.scores_dropped * 100)
+
+
 def _config(world: World) -> Iterator[Finding]:
     samples = world.health.samples
     broken = samples.get("config_broken")
@@ -282,6 +294,7 @@ CHECKS: dict[str, Check] = {
         Check("ledger", "Our ledger is the venue's account.", FAST, _ledger, grave=True),
         Check("equity", "Equity is a number that can be.", FAST, _equity, grave=True),
         Check("model", "The model in use is young enough.", SLOW, _model),
+        Check("scores", "The model in use answers.", FAST, _scores),
         Check("activity", "It trades now and then.", SLOW, _activity),
         Check(
             "backup",

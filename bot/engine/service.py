@@ -17,11 +17,7 @@ from typing import Any
 
 from bot.config import Config, Loaded
 from bot.core import flags
-from bot.core.events import (
-    Commanded,
-    Event,
-    StopAsked,
-)
+from bot.core.events import Commanded, Event, StopAsked
 from bot.core.roles import VIEWER
 from bot.edge import artefacts, embedded
 from bot.edge.clock import MarketClock, monotonic_ns, today
@@ -146,8 +142,7 @@ class Service:
         self.probes = Probes(
             self.venue, paths, loaded, post=self.post, loop=self.loop, timings=self.timings
         )
-        means = Means(self.venue, paths, loaded, lambda: self.loop.world, self.post)
-        self.healer = Healer(means, self.probes.look)
+        self.healer = Healer(self._means(), self.probes.look)
         self.runner = self._runner(probe)
         self.watch = Watch(
             self.venue,
@@ -164,6 +159,17 @@ class Service:
         self.exit_code: asyncio.Future[int] | None = None
         self.exit_as = EXIT_OK
         self.asyncio_loop = asyncio.get_running_loop()
+
+    def _means(self) -> Means:
+        """Return what a remedy may use."""
+        return Means(
+            self.venue,
+            self.paths,
+            self.loaded,
+            lambda: self.loop.world,
+            self.post,
+            self.models.load,
+        )
 
     def _runner(self, probe: Probe) -> Runner:
         """Return what carries effects out."""

@@ -18,6 +18,7 @@ from bot.errors import Broken
 if TYPE_CHECKING:
     from bot.config import Loaded
     from bot.core.events import Event
+    from bot.core.model_events import ModelRefused, ModelVerified
     from bot.core.world import World
     from bot.edge.venues.bybit import Bybit
     from bot.engine.boot import Paths
@@ -26,13 +27,17 @@ PACKAGE = f"{engine.__name__}.healing"
 
 
 class Means(Struct, frozen=True):
-    """What a treatment may use. ``post`` takes events: what only the core may do is asked of it."""
+    """What a treatment may use. ``post`` takes events: what only the core may do is asked of it.
+
+    ``load`` verifies a model's files and loads them; the event that it returns is to be posted.
+    """
 
     venue: Bybit
     paths: Paths
     loaded: Loaded
     world: Callable[[], World]
     post: Callable[[Event], None]
+    load: Callable[[str], Awaitable[ModelVerified | ModelRefused]]
 
 
 class Treatment(Struct, frozen=True):

@@ -1,9 +1,10 @@
-"""What a bot heals of the files it stands on: log, configuration, disk, backup; and what nothing heals.
+"""What a bot heals of what it keeps: log, configuration, disk, backup, model; and what nothing heals.
 
 The remedy for backups is the example of docs/healing.md, taken from its text.
 """
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -13,11 +14,17 @@ import sys
 
 import pytest
 
+from bot.core.settings import Strategy
 from bot.edge.host import free_mb
-from tests.faults.places import ROOT, Place, until
+from bot.learn.features import feature_hash, vector
+from bot.learn.manifest import Golden
+from bot.learn.training import NAMES
+from tests.faults.places import ROOT, Place, connected, until
+from tests.models.made import a_graph, a_measure, published, says
 
 CONFIG = {
     "exchange": {"speed": 120, "seed": 7},
+    "models": {"window": 500, "faults_max": 500},
     "health": {
         "fast_real_seconds": 1.0,
         "slow_real_seconds": 5.0,
@@ -27,7 +34,7 @@ CONFIG = {
         "wal_mb": 1.0,
     },
 }
-DISK_MB, BALLAST_MB, LOW_MB = 128, 32, 10
+DISK_MB, BALLAST_MB, LOW_MB = 128, 32, 14
 READER = """
 import sys
 from bot.store.database import sqlite3
@@ -36,14 +43,6 @@ db.execute("BEGIN")
 db.execute("SELECT count(*) FROM journal").fetchone()
 print("reads", flush=True)
 sys.stdin.read()
-"""
-WITH_MORE = """
-import sys
-from bot.engine import healing, watch
-watch.STORAGE_EVERY_SECONDS = 1.0
-healing.__path__.append(sys.argv.pop(1))
-from bot.cli.app import main
-main()
 """
 
 
@@ -67,8 +66,44 @@ class Sick(Place):
         text = (ROOT / "docs" / "healing.md").read_text()
         (module,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
         (more / "make_backup.py").write_text(module)
-        words = ("run", "--state", str(self.state), "--config", str(self.file))
-        self.bot = self._spawn([sys.executable, "-c", WITH_MORE, str(more), *words], "bot.out")
+        words = [str(self.state), str(self.file), "300", str(more)]
+        self.bot = self._spawn([sys.executable, "-m", "tests.faults.hosted", *words], "bot.out")
+
+    def hand_in(self, bias):
+        """Make a model by hand and return its id; once it is verified it scores in shadow."""
+        folder, run = self.folder / "models", f"t{bias:g}"
+        one = a_measure()
+        golden = (Golden(one, tuple(map(float, vector(one, NAMES))), says(one, bias)),)
+        strategy = Strategy(**self.config["strategy"])
+        fits = {"feature_hash": feature_hash(NAMES, strategy), "golden": golden}
+        model = published(folder, a_graph(bias), **fits)
+        ended = {"cause": "ok", "reason": "made", "seconds": 1.0, "peak_mb": 1, "rows": 9}
+        self.report("TrainingQueued", run=run, rows=9)
+        self.report("TrainingStarted", run=run, attempt=1, rows=9, pid=1)
+        self.report("TrainingEnded", run=run, attempt=1, model=model, **ended)
+        return model
+
+    def promote(self, model):
+        self.until_state("model", "SHADOW", key=model)
+        assert self.do("promote", model=model)["state"] == "DONE"
+
+    def report(self, kind, **fields):
+        """Tell the bot what a trainer tells it."""
+        with connected(self.socket) as client, client.makefile("rwb") as stream:
+            event = {"type": kind, **fields}
+            stream.write(json.dumps({"op": "report", "event": event}).encode() + b"\n")
+            stream.flush()
+            assert "error" not in json.loads(stream.readline())
+
+    def damage(self, model):
+        path = self.folder / "models" / model / "model.onnx"
+        path.parent.chmod(0o750)
+        path.chmod(0o640)
+        path.write_bytes(path.read_bytes()[:-1])
+
+    def forget(self):
+        """Take the loaded models from the process's memory."""
+        (self.folder / "state.db.fault").write_text("forget")
 
     def make_old_backups(self, count):
         """Leave backups that are older than the limit of the check."""
@@ -140,6 +175,8 @@ def fall_ill(curable, hopeless) -> None:
     curable.file.write_text("[health\n")
     hopeless.make_old_backups(1)
     hopeless.file.write_text(hopeless.good.replace("seed", "sneed"))
+    curable.made = [curable.hand_in(0.1)]
+    hopeless.made = [hopeless.hand_in(0.2), hopeless.hand_in(0.3)]
     hopeless.seal(hopeless.etc)
     hopeless.seal(hopeless.backups)
     for place in (curable, hopeless):
@@ -278,6 +315,34 @@ def test_a_disk_with_nothing_to_give_back_is_told_of(hopeless):
     assert "free-disk" in tried
     assert "nothing helped: Refused: there is no ballast, no old backup, and no old report" in told
     assert "free-disk (medium risk, 1 of 3 today): failed" in report
+
+
+# -- the model -------------------------------------------------------------------------------------
+
+
+def test_a_champion_that_does_not_answer_is_loaded_anew(curable):
+    (model,) = curable.made
+    curable.promote(model)
+    curable.forget()
+    assert re.match(r"0 % of the last \d scores of model", cured(curable, "reload-model", "scores"))
+    dropped = curable.rows("SELECT DISTINCT fault FROM model_score WHERE fault <> ''")
+    assert dropped == [("it is not loaded",)]
+    assert curable.state_of("model", model) == "CHAMPION"
+
+
+def test_a_champion_that_cannot_be_loaded_anew_is_told_of_and_the_one_before_takes_over(hopeless):
+    before, model = hopeless.made
+    for key in (before, model):
+        hopeless.promote(key)
+    hopeless.damage(model)
+    hopeless.forget()
+    tried, told, report = given_up(hopeless, "scores")
+    assert f"failed: Refused: model {model[:12]} cannot be loaded anew" in tried
+    assert re.search(r"nothing helped: Refused: .* model.onnx: expected", told)
+    assert "reload-model (low risk, 1 of 6 today): failed" in report
+    hopeless.until_state("model", "QUARANTINED", key=model)
+    hopeless.until_state("model", "CHAMPION", key=before)
+    hopeless.until_state("check", "WELL", key="scores")
 
 
 # -- the example -----------------------------------------------------------------------------------
