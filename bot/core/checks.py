@@ -308,6 +308,13 @@ CHECKS: dict[str, Check] = {
             SLOW,
             _config,
         ),
+        Check(
+            "tables",
+            "What is derived from the audit is what the audit says.",
+            SLOW,
+            _measured("rows_astray", "{} rows of `instance` differ from the audit", lambda h: 0.0),
+            grave=True,
+        ),
         Check("chain", "The audit is whole.", SLOW, _chain, grave=True),
     )
 }

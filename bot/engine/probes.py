@@ -31,12 +31,14 @@ from bot.engine.boot import Paths
 from bot.engine.loop import Loop
 from bot.engine.timings import Timings
 from bot.errors import BotError, ChainBroken, ConfigError
-from bot.store import backup, chain
+from bot.store import backup, chain, derived
 from bot.store.database import DriverError, open_reader
 
 LAG_EVERY_SECONDS = 0.1
 HOUR_SECONDS = 3600.0
 MEMORY_KEPT = 256
+NEWEST = 1_000
+"""Transitions back to which tables are compared with them, beside all that memory holds."""
 TROUBLE = (BotError, OSError, *DriverError)
 """What a measurement may meet: it says nothing of the bot, and ends nothing."""
 
@@ -136,6 +138,7 @@ class Probes:
             **_taken(self._audit),
             **_taken(lambda: {"backup_hours": self._backup_hours()}),
             **_taken(self._config),
+            **_taken(self._tables),
         }
 
     def _memory_now(self) -> dict[str, float]:
@@ -166,6 +169,16 @@ class Probes:
         except ConfigError:
             return {"config_broken": 1.0}
         return {"config_broken": 0.0, "config_changed": float(changed)}
+
+    def _tables(self) -> dict[str, float]:
+        """Count the machines whose row is not what their newest transition says."""
+        machines = self.loop.world.machines
+        keys = [(name, key) for name, known in machines.items() for key in known]
+        reader = open_reader(self.paths.state, alive=True)
+        try:
+            return {"rows_astray": float(len(derived.differing(reader, NEWEST, keys)))}
+        finally:
+            reader.close()
 
     def _audit(self) -> dict[str, float]:
         """Verify the rows that came since the last time; the boot verified those before."""

@@ -142,7 +142,8 @@ class Service:
         self.probes = Probes(
             self.venue, paths, loaded, post=self.post, loop=self.loop, timings=self.timings
         )
-        self.healer = Healer(self._means(), self.probes.look)
+        means = Means(self.venue, paths, loaded, self.loop, self.post, self.models.load)
+        self.healer = Healer(means, self.probes.look)
         self.runner = self._runner(probe)
         self.watch = Watch(
             self.venue,
@@ -159,17 +160,6 @@ class Service:
         self.exit_code: asyncio.Future[int] | None = None
         self.exit_as = EXIT_OK
         self.asyncio_loop = asyncio.get_running_loop()
-
-    def _means(self) -> Means:
-        """Return what a remedy may use."""
-        return Means(
-            self.venue,
-            self.paths,
-            self.loaded,
-            lambda: self.loop.world,
-            self.post,
-            self.models.load,
-        )
 
     def _runner(self, probe: Probe) -> Runner:
         """Return what carries effects out."""

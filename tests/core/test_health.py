@@ -107,6 +107,7 @@ NOT_WELL = {
     "activity": (lambda: since(73 * 3600), {}, "no trade for 73 h, limit 72"),
     "backup": (lambda: WELL, {"backup_hours": 27.0}, "27 h since the newest backup, limit 26"),
     "config": (lambda: WELL, {"config_changed": 1.0}, "bot.toml was changed"),
+    "tables": (lambda: WELL, {"rows_astray": 2.0}, "2 rows of `instance` differ"),
     "chain": (lambda: WELL, {"chain_broken": 1.0}, "chain is broken"),
 }
 

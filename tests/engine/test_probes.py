@@ -1,10 +1,12 @@
 """Probes: a number that cannot be taken is left out; measuring never ends the bot."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 from bot.config import load
 from bot.engine.boot import Paths
 from bot.engine.probes import Probes
+from tests.given import a_world
 
 SIM = """[venue]
 env = "sim"
@@ -15,7 +17,8 @@ ws_url = "ws://127.0.0.1:9"
 
 def probes(folder: Path, loaded=None) -> Probes:
     """Probes beside a database that is not there."""
-    return Probes(None, Paths(folder / "state.db"), loaded, post=None, loop=None, timings=None)
+    loop = SimpleNamespace(world=a_world())
+    return Probes(None, Paths(folder / "state.db"), loaded, post=None, loop=loop, timings=None)
 
 
 def test_what_cannot_be_measured_is_left_out_and_the_rest_is_there(tmp_path):

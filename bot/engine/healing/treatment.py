@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from bot.core.world import World
     from bot.edge.venues.bybit import Bybit
     from bot.engine.boot import Paths
+    from bot.engine.loop import Loop
+    from bot.store.writer import Writer
 
 PACKAGE = f"{engine.__name__}.healing"
 
@@ -35,9 +38,17 @@ class Means(Struct, frozen=True):
     venue: Bybit
     paths: Paths
     loaded: Loaded
-    world: Callable[[], World]
+    loop: Loop
     post: Callable[[Event], None]
     load: Callable[[str], Awaitable[ModelVerified | ModelRefused]]
+
+    def world(self) -> World:
+        """Return the committed world."""
+        return self.loop.world
+
+    async def on_writer(self, work: Callable[[Writer], None]) -> None:
+        """Have something done with the one writer, on its thread, between two turns."""
+        await asyncio.wrap_future(self.loop.on_writer(work))
 
 
 class Treatment(Struct, frozen=True):
