@@ -210,14 +210,30 @@ def _model(world: World) -> Iterator[Finding]:
     yield _within(f"what model {said} learnt from ended {{}} days ago", age / DAY_MS, limit)
 
 
-def _flag(name: str, bad: str, good: str) -> Callable[[World], Iterator[Finding]]:
-    """Return a check of a yes or no that the host measured."""
+def _scores(world: World) -> Iterator[Finding]:
+    used, limits = models.champion(world), world.settings.health
+    known = world.models.get(used)
+    if known is None:
+        yield Finding(True, NO_MODEL)
+    elif known.recent:  # loaded anew, it first has to say something
+        newest = known.recent[-limits.scores :]
+        dropped = 100 * newest.count(None) / len(newest)
+        said = f"{{}} % of the last {len(newest)} scores of model {models.short(used)} were dropped"
+        yield _within(said, dropped, limits.scores_dropped * 100)
 
-    def judge(world: World) -> Iterator[Finding]:
-        value = world.health.samples.get(name)
-        yield Finding(not value, bad if value else good, value)
 
-    return judge
+def _config(world: World) -> Iterator[Finding]:
+    samples = world.health.samples
+    broken = samples.get("config_broken")
+    yield Finding(
+        not broken,
+        "the next start could not use bot.toml: `bot config check`" if broken else "it can be used",
+        subject="file",
+    )
+    if not broken:  # what is broken says nothing of what its author wants
+        changed = samples.get("config_changed")
+        said = "bot.toml was changed since the start: `bot config check`, then restart"
+        yield Finding(not changed, said if changed else "bot.toml is what is in force")
 
 
 def _chain(world: World) -> Iterator[Finding]:
@@ -278,6 +294,7 @@ CHECKS: dict[str, Check] = {
         Check("ledger", "Our ledger is the venue's account.", FAST, _ledger, grave=True),
         Check("equity", "Equity is a number that can be.", FAST, _equity, grave=True),
         Check("model", "The model in use is young enough.", SLOW, _model),
+        Check("scores", "The model in use answers.", FAST, _scores),
         Check("activity", "It trades now and then.", SLOW, _activity),
         Check(
             "backup",
@@ -289,11 +306,14 @@ CHECKS: dict[str, Check] = {
             "config",
             "The configuration file is the one that is in force.",
             SLOW,
-            _flag(
-                "config_differs",
-                "bot.toml was changed since the start: `bot config check`, then restart",
-                "bot.toml is what is in force",
-            ),
+            _config,
+        ),
+        Check(
+            "tables",
+            "What is derived from the audit is what the audit says.",
+            SLOW,
+            _measured("rows_astray", "{} rows of `instance` differ from the audit", lambda h: 0.0),
+            grave=True,
         ),
         Check("chain", "The audit is whole.", SLOW, _chain, grave=True),
     )

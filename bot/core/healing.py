@@ -62,7 +62,7 @@ def why_not(world: World, remedy: Remedy, check: str) -> str | None:
 def for_check(world: World, check: str) -> list[Remedy]:
     """Return the remedies for a check, the likeliest to cure first."""
     name = check.partition(" ")[0]
-    found = [remedy for remedy in world.remedies if name in remedy.checks]
+    found = [remedy for remedy in world.remedies if {name, check} & set(remedy.checks)]
     return sorted(found, key=lambda r: -worth(world.healing.record.get(f"{name} {r.name}", (0, 0))))
 
 
@@ -139,6 +139,15 @@ def over(world: World, event: Judged, key: str) -> str:
     return event.said
 
 
+def tell_failed(world: World, event: Treated | Judged, key: str) -> Iterator[Effect]:
+    """Tell the people who were asked that what they allowed did not help."""
+    attempt = world.attempts[key]
+    remedy = remedy_of(world, attempt.remedy)
+    if remedy is not None and remedy.risk == HIGH:
+        text = f"check {attempt.check}: {attempt.remedy} did not help: {event.said}"
+        yield Notify(severity="warning", text=text, runbook="check")
+
+
 def heal(world: World, event: Proposed, key: str) -> Iterator[Effect]:
     """Try it."""
     attempt = world.attempts[key]
@@ -166,10 +175,10 @@ ROWS: tuple[Row, ...] = (
     Row(APPROVED,  Proposed, begun,           RUNNING,   (heal,)),
     Row(PROPOSED,  Judged,   over,            EXPIRED),
     Row(RUNNING,   Treated,  carried_out,     VERIFYING),
-    Row(RUNNING,   Treated,  not_carried_out, FAILED),
-    Row(RUNNING,   Judged,   not_cured,       FAILED),
+    Row(RUNNING,   Treated,  not_carried_out, FAILED,    (tell_failed,)),
+    Row(RUNNING,   Judged,   not_cured,       FAILED,    (tell_failed,)),
     Row(VERIFYING, Judged,   cured,           DONE),
-    Row(VERIFYING, Judged,   not_cured,       FAILED),
+    Row(VERIFYING, Judged,   not_cured,       FAILED,    (tell_failed,)),
 )
 # fmt: on
 """A row each of the machine `run` for what the bot proposes."""

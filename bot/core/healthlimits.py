@@ -69,6 +69,10 @@ class Health(Struct, frozen=True):
     chain_hours: Annotated[
         float, number("Time since every new row of the audit was verified.", 0.1, 1_000)
     ] = 2.0
+    scores: Annotated[
+        int, number("Newest scores of the model in use that are looked at together.", 1, 50)
+    ] = 4
+    scores_dropped: Annotated[float, number("Share of them that may be dropped.", 0, 1)] = 0.25
     model_days: Annotated[float, number("Age of the model in use.", 0.1, 1_000)] = 14.0
     objective: Annotated[
         float, number("Share of time that each objective asks to be well.", 0.5, 0.9999)

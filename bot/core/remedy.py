@@ -15,7 +15,8 @@ ATTEMPTS_LEAST, ATTEMPTS_MOST = 3, 10
 class Remedy(Struct, frozen=True):
     """A remedy as its file declares it.
 
-    ``checks``: names of the checks it is for. ``attempts``: at most so many a day of lived time.
+    ``checks``: names of the checks it is for; with a subject ("config file"), for that one only.
+    ``attempts``: at most so many a day of lived time.
     ``cool_real_seconds``: pause before it is tried again on the same check. ``within_real_seconds``:
     time for the check to be well again afterwards. ``backs_up``: what it copies first, in words.
     ``venue``: it is of no use while the venue is away.

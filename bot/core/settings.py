@@ -210,6 +210,10 @@ class Storage(Struct, frozen=True):
 
     low_mb: Annotated[int, _number("Free space below this is LOW.", 16, 1_000_000)] = 512
     full_mb: Annotated[int, _number("Free space below this is FULL: no entries.", 4, 100_000)] = 64
+    ballast_mb: Annotated[
+        int,
+        _number("Space that is taken at the start, to be given back when it gets LOW.", 0, 1_024),
+    ] = 32
     snapshot_events: Annotated[
         int, _number("Events between snapshots of memory.", 100, 100_000)
     ] = 2_000

@@ -26,7 +26,7 @@ OBJECTIVES: dict[str, tuple[str, ...]] = {
     "safety": ("stops", "doubt", "ledger", "equity"),
     "process": ("loop", "commit", "wal", "disk", "memory", "outbox"),
     "people": ("alerts",),
-    "records": ("backup", "chain", "config"),
+    "records": ("backup", "chain", "tables", "config"),
 }
 """Each objective and the checks that it is made of."""
 GAP_REAL_SECONDS = 120

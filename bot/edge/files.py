@@ -209,11 +209,16 @@ class Halt:
 # -- files that are replaced whole -----------------------------------------------------------------
 
 
-def replace_file(path: Path, body: bytes) -> None:
-    """Put a file in the place of another, whole and synced, or leave that one. Raises Retryable."""
+def replace_file(path: Path, body: bytes, mode: int | None = None) -> None:
+    """Put a file in the place of another, whole and synced, or leave that one. Raises Retryable.
+
+    ``mode``: its permissions, None for what the umask leaves.
+    """
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         with fresh.open("wb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             file.write(body)
             file.flush()
             os.fsync(file.fileno())

@@ -55,6 +55,8 @@ class Paths:
         self.status = self.folder / "status.json"
         self.backups = self.folder / "backups"
         self.reports = self.folder / "reports"
+        self.good = self.folder / "bot.toml.good"
+        self.ballast = self.folder / "ballast"
 
 
 class Booted(Struct, frozen=True):
@@ -148,7 +150,12 @@ def _identity(connection: Connection) -> tuple[str, int]:
 def build_reactor(
     booted: Booted, settings: Settings, probe: Probe = no_probe, scorer: Scorer | None = None
 ) -> Reactor:
-    """Return a reactor whose indicators are rebuilt from stored candles."""
+    """Return a reactor whose indicators are rebuilt from stored candles.
+
+    Once no reader holds the log, the writer cuts it to half of what the check `wal` allows.
+    """
+    limit = int(settings.health.wal_mb * 1e6 / 2)
+    booted.writer.connection.execute(f"PRAGMA journal_size_limit={limit}")
     oracle = Oracle(settings.strategy, settings.market.warmup_candles)
     for symbol, feed in booted.world.feeds.items():
         stored = snapshots.candles(

@@ -7,7 +7,9 @@ is tried again in order, with entries latched off; one whose outcome is unknown 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from msgspec import Struct
@@ -22,6 +24,7 @@ from bot.engine.latch import Latch
 from bot.engine.reactor import Committed, Point, Reactor
 from bot.errors import StoreBusy
 from bot.store import chain, snapshots
+from bot.store.writer import Writer
 
 BEAT_SECONDS = 1.0
 NOT_MEASURED = 2**40  # MB: the fault speaks, not the space
@@ -60,6 +63,7 @@ class Loop(threading.Thread):
         self._beat_ns = 0
         self._failing_since = 0
         self._longest_ns = 0
+        self._asked: deque[tuple[Callable[[Writer], None], Future[None]]] = deque()
 
     @property
     def world(self) -> World:
@@ -70,6 +74,12 @@ class Loop(threading.Thread):
         """Return how long the longest turn took since this was asked last, ms."""
         longest, self._longest_ns = self._longest_ns, 0
         return longest / 1e6
+
+    def on_writer(self, work: Callable[[Writer], None]) -> Future[None]:
+        """Have something done with the writer between two turns; it leaves no transaction open."""
+        future: Future[None] = Future()
+        self._asked.append((work, future))
+        return future
 
     def finish(self) -> None:
         """End after the present turn, and wait for it."""
@@ -84,6 +94,7 @@ class Loop(threading.Thread):
                 batch = self.inbox.take(self.batch_max, BEAT_SECONDS / 2)
                 if batch:
                     self._turn(batch)
+                self._between()
                 self._beat()
             self._leave()
         except BaseException as error:  # noqa: BLE001 a thread has nobody to raise to
@@ -114,6 +125,19 @@ class Loop(threading.Thread):
             >= committed.world.settings.storage.snapshot_events
         ):
             self._snapshot()
+
+    def _between(self) -> None:
+        """Do what was asked for on this thread; a fault that is not the file's is the asker's."""
+        while self._asked:
+            work, future = self._asked.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(work(self.reactor.writer))
+            except Exception as error:
+                future.set_exception(error)
+                if self.reactor.writer.dead:
+                    raise
 
     def _snapshot(self) -> None:
         world, wall = self.reactor.world, wall_ms()

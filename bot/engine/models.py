@@ -45,24 +45,26 @@ class Models:
         return {VerifyModel: self._verify, DiscardModel: self._discard}
 
     async def _verify(self, dispatch: Dispatch) -> list[Event]:
-        model = dispatch.effect.model
-        limit = self.world().settings.models.verify_real_seconds
         done = Delivered(at=self.now(), effect=dispatch.id)
+        return [await self.load(dispatch.effect.model), done]
+
+    async def load(self, model: str) -> ModelVerified | ModelRefused:
+        """Verify a model's files and load them; return what came of it, to be posted."""
+        limit = self.world().settings.models.verify_real_seconds
         try:
             manifest, body, graph = await artefacts.verify(self.folder, model, self.strategy, limit)
             loaded = Loaded(manifest, await asyncio.to_thread(examined, manifest, graph))
         except Refused as error:
             why = safe_text(str(error), 500)
-            return [ModelRefused(at=self.now(), model=model, reason=why), done]
+            return ModelRefused(at=self.now(), model=model, reason=why)
         self.scorer.load(model, loaded, core.wanted(self.world()))
-        verified = ModelVerified(
+        return ModelVerified(
             at=self.now(),
             model=model,
             manifest=body.decode(),
             trained_to=manifest.trained_to,
             skill=manifest.metrics.skill,
         )
-        return [verified, done]
 
     async def _discard(self, dispatch: Dispatch) -> list[Event]:
         await asyncio.to_thread(artefacts.discard, self.folder, dispatch.effect.model)

@@ -30,13 +30,15 @@ from bot.edge.venues.bybit import Bybit
 from bot.engine.boot import Paths
 from bot.engine.loop import Loop
 from bot.engine.timings import Timings
-from bot.errors import BotError, ChainBroken
-from bot.store import backup, chain
+from bot.errors import BotError, ChainBroken, ConfigError
+from bot.store import backup, chain, derived
 from bot.store.database import DriverError, open_reader
 
 LAG_EVERY_SECONDS = 0.1
 HOUR_SECONDS = 3600.0
 MEMORY_KEPT = 256
+NEWEST = 1_000
+"""Transitions back to which tables are compared with them, beside all that memory holds."""
 TROUBLE = (BotError, OSError, *DriverError)
 """What a measurement may meet: it says nothing of the bot, and ends nothing."""
 
@@ -135,7 +137,8 @@ class Probes:
             **_taken(self._memory_now),
             **_taken(self._audit),
             **_taken(lambda: {"backup_hours": self._backup_hours()}),
-            **_taken(lambda: {"config_differs": float(self._config_differs())}),
+            **_taken(self._config),
+            **_taken(self._tables),
         }
 
     def _memory_now(self) -> dict[str, float]:
@@ -157,13 +160,25 @@ class Probes:
         since = max(made, default=now - (monotonic_ns() / 1e9 - self._began_s))
         return max(0.0, now - since) / HOUR_SECONDS
 
-    def _config_differs(self) -> bool:
+    def _config(self) -> dict[str, float]:
+        """Tell whether the file says something else by now, and whether a start could use it."""
         if self.loaded.file is None:
-            return False
+            return {"config_broken": 0.0, "config_changed": 0.0}
         try:
-            return config.load(self.loaded.file, os.environ).hash != self.loaded.hash
-        except (BotError, OSError):
-            return True
+            changed = config.load(self.loaded.file, os.environ).hash != self.loaded.hash
+        except ConfigError:
+            return {"config_broken": 1.0}
+        return {"config_broken": 0.0, "config_changed": float(changed)}
+
+    def _tables(self) -> dict[str, float]:
+        """Count the machines whose row is not what their newest transition says."""
+        machines = self.loop.world.machines
+        keys = [(name, key) for name, known in machines.items() for key in known]
+        reader = open_reader(self.paths.state, alive=True)
+        try:
+            return {"rows_astray": float(len(derived.differing(reader, NEWEST, keys)))}
+        finally:
+            reader.close()
 
     def _audit(self) -> dict[str, float]:
         """Verify the rows that came since the last time; the boot verified those before."""

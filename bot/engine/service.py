@@ -17,11 +17,7 @@ from typing import Any
 
 from bot.config import Config, Loaded
 from bot.core import flags
-from bot.core.events import (
-    Commanded,
-    Event,
-    StopAsked,
-)
+from bot.core.events import Commanded, Event, StopAsked
 from bot.core.roles import VIEWER
 from bot.edge import artefacts, embedded
 from bot.edge.clock import MarketClock, monotonic_ns, today
@@ -32,7 +28,7 @@ from bot.edge.notify import Notifier
 from bot.edge.roles import Caller, ranks
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.frames import Marks
-from bot.engine import boot, lines, link
+from bot.engine import boot, lines, link, reserves
 from bot.engine.build import build_id
 from bot.engine.effects import Runner
 from bot.engine.gate import Gate
@@ -146,7 +142,7 @@ class Service:
         self.probes = Probes(
             self.venue, paths, loaded, post=self.post, loop=self.loop, timings=self.timings
         )
-        means = Means(self.venue, paths, loaded, lambda: self.loop.world, self.post)
+        means = Means(self.venue, paths, loaded, self.loop, self.post, self.models.load)
         self.healer = Healer(means, self.probes.look)
         self.runner = self._runner(probe)
         self.watch = Watch(
@@ -201,6 +197,7 @@ class Service:
             self.post(event)
         if self.ranks.operators >= 0:
             self.halt.share(self.ranks.operators)
+        reserves.lay_by(self.loaded, self.paths)
         self._take_process()
         self.loop.start()
         await self.commands.open()

@@ -7,6 +7,7 @@ is the old one or the new one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -18,6 +19,7 @@ from bot.store import chain
 from bot.store.database import Connection, DriverError, classify, open_reader, open_writer
 
 KEPT = 14
+DAMAGED_KEPT = 2
 
 
 class Backup(Struct, frozen=True):
@@ -52,6 +54,26 @@ def make(source: Connection, state: Path, folder: Path, stamp: str, *, keep: int
     sync(folder)
     rotate(state, folder, keep)
     return Backup(target, made.bytes, made.transitions, made.head)
+
+
+def copy_damaged(source: Connection, state: Path, folder: Path, stamp: str) -> Path:
+    """Copy a database that would not verify, for people to look at; it never counts as a backup.
+
+    The newest copies are kept. Raises StoreBusy, StoreFatal, OSError if it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{state.name}.{stamp}.damaged"
+    try:
+        source.execute("VACUUM INTO ?", (str(target),))
+        target.chmod(0o640)
+        sync(target)
+    except (*DriverError, OSError) as error:
+        with contextlib.suppress(OSError):
+            target.unlink(missing_ok=True)
+        raise classify(error) from error
+    for path in sorted(folder.glob(f"{state.name}.*.damaged"))[:-DAMAGED_KEPT]:
+        path.unlink()
+    return target
 
 
 def existing(state: Path, folder: Path) -> list[Path]:

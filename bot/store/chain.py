@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from bot.errors import ChainBroken
+from bot.store import derived
 from bot.store.database import Connection
 
 GENESIS = bytes(32)
@@ -80,18 +81,5 @@ def verify(connection: Connection, after: int = 0, *, instances: bool = True) ->
 
 def _verify_instances(connection: Connection) -> None:
     """Check that every machine stands where its newest transition says, and nowhere else."""
-    tails = (
-        "SELECT t.machine, t.key, i.state, t.dest FROM transition t LEFT JOIN instance i"
-        " ON i.machine = t.machine AND i.key = t.key WHERE NOT EXISTS(SELECT 1 FROM transition n"
-        " WHERE n.machine = t.machine AND n.key = t.key AND n.version = t.version + 1)"
-        " AND (i.state IS NOT t.dest OR i.version IS NOT t.version OR i.since IS NOT t.at)"
-    )
-    strangers = (
-        "SELECT machine, key, state, 'nothing' FROM instance i WHERE NOT EXISTS("
-        "SELECT 1 FROM transition t WHERE t.machine = i.machine AND t.key = i.key)"
-    )
-    wrong = connection.execute(f"{tails} UNION ALL {strangers} LIMIT 1").fetchone()
-    if wrong:
-        raise ChainBroken(
-            f"{wrong[0]} {wrong[1]}: expected {wrong[3]} by its transitions, found {wrong[2]}"
-        )
+    for machine, key, found, expected in derived.differences(connection):
+        raise ChainBroken(f"{machine} {key}: expected {expected} by its transitions, found {found}")

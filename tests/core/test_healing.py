@@ -11,6 +11,7 @@ from bot.core.effects import Heal, Notify, Report
 from bot.core.events import ClockJumped, Recovered, StopAsked, VenueTroubled
 from bot.core.facts import AttemptMarked, Escalated
 from bot.core.health_events import Sampled, Treated
+from bot.core.machine import Instance
 from bot.core.remedy import Remedy, worth
 from bot.core.world import DAY_MS
 from tests.given import a_world, answered, but, commanded, go, started, ticked, tuned
@@ -170,6 +171,15 @@ def test_high_risk_waits_for_a_person_and_expires():
     told = looked(lived(told.world, HOUR_SECONDS + 30), well=False)
     assert told.world.attempts == {}
     assert "nobody approved it in time" in told.reason("run")
+
+
+def test_what_a_person_allowed_and_did_not_help_is_told():
+    world = found_bad(a_bot(remedy("rest", risk="high"))).world
+    run = {run_of(world): Instance("RUNNING", 3, world.at, "approved")}
+    world = but(world, machines={**world.machines, "run": run})
+    told = did(world, ok=False, said="no bed")
+    assert [n.text for n in told.effects(Notify)] == ["check loop: rest did not help: no bed"]
+    assert told.world.state("check", "loop") == "ESCALATED"
 
 
 def test_a_proposal_is_taken_back_once_the_check_is_well_by_itself():

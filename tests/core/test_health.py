@@ -68,11 +68,11 @@ def since(seconds, **account):
     return but(world, account=but(world.account, **account))
 
 
-def with_champion(days):
+def with_champion(days, recent=()):
     world = answered(a_world())
     champion = Instance("CHAMPION", 3, world.at, "promoted")
     machines = {**world.machines, "model": {"ab" * 32: champion}}
-    known = Model("t1", trained_to=world.at - days * DAY_MS)
+    known = Model("t1", trained_to=world.at - days * DAY_MS, recent=recent)
     return but(world, machines=machines, models={"ab" * 32: known})
 
 
@@ -103,9 +103,11 @@ NOT_WELL = {
     "ledger": (lambda: since(181), {}, "181 s ago, limit 180"),
     "equity": (lambda: since(0, equity=D(0)), {}, "equity is 0"),
     "model": (lambda: with_champion(15), {}, "ended 15 days ago, limit 14"),
+    "scores": (lambda: with_champion(1, recent=(0.5, 0.5, None, None)), {}, "50 % of the last 4"),
     "activity": (lambda: since(73 * 3600), {}, "no trade for 73 h, limit 72"),
     "backup": (lambda: WELL, {"backup_hours": 27.0}, "27 h since the newest backup, limit 26"),
-    "config": (lambda: WELL, {"config_differs": 1.0}, "bot.toml was changed"),
+    "config": (lambda: WELL, {"config_changed": 1.0}, "bot.toml was changed"),
+    "tables": (lambda: WELL, {"rows_astray": 2.0}, "2 rows of `instance` differ"),
     "chain": (lambda: WELL, {"chain_broken": 1.0}, "chain is broken"),
 }
 
@@ -160,7 +162,7 @@ def test_what_endangers_money_calls_people_at_any_hour():
 
 
 def test_slow_checks_wait_for_their_own_sampling():
-    world = sampled(WELL, config_differs=1.0).world
+    world = sampled(WELL, config_changed=1.0).world
     assert world.state("check", "config") == ""
     assert sampled(world, SLOW).world.state("check", "config") == "SUSPECT"
 
@@ -239,4 +241,4 @@ def test_old_hours_are_forgotten_and_each_hour_leaves_a_row():
 def test_every_check_belongs_to_an_objective_or_to_none_for_a_reason():
     named = {name for names in slo.OBJECTIVES.values() for name in names}
     assert named <= set(CHECKS)
-    assert set(CHECKS) - named == {"activity", "model"}  # these are no promises of ours
+    assert set(CHECKS) - named == {"activity", "model", "scores"}  # these are no promises of ours

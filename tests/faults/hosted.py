@@ -1,9 +1,10 @@
 """Runs the bot so that it looks more often, with faults that a file beside its database names.
 
-``python -m tests.faults.hosted STATE CONFIG SECONDS``. While ``STATE.fault`` says ``full`` or
-``readonly``, SQLite itself refuses to write: the page limit is where it stands, or the connection
-may only read; ``leak`` takes memory and keeps it. Nothing of the bot is replaced; the seam is the
-reactor's probe. What it looks at each minute or hour, it looks at each second here.
+``python -m tests.faults.hosted STATE CONFIG SECONDS [REMEDIES]``. While ``STATE.fault`` says
+``full`` or ``readonly``, SQLite itself refuses to write: the page limit is where it stands, or the
+connection may only read; ``leak`` takes memory and keeps it; ``forget``, once: the models that are
+loaded are gone. REMEDIES is a folder with more of them. Nothing of the bot is replaced; the seam is
+the reactor's probe. What it looks at each minute or hour, it looks at each second here.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from bot.store.database import only_library
 only_library()
 
 from bot import config  # noqa: E402
-from bot.engine import link, service, watch  # noqa: E402
+from bot.engine import healing, link, service, watch  # noqa: E402
 from bot.engine.reactor import Point  # noqa: E402
 
 ROOMY = 2**30
@@ -35,6 +36,7 @@ def main() -> None:
         made.append(self)
 
     service.Service.__init__ = remember  # type: ignore[method-assign]
+    healing.__path__.extend(sys.argv[4:5])
     watch.STORAGE_EVERY_SECONDS = 1.0
     watch.CLOCK_EVERY_SECONDS = link.RELIST_SECONDS = 2.0
     leaked: list[bytes] = []
@@ -46,6 +48,9 @@ def main() -> None:
         db = made[0].booted.writer.connection
         how = fault.read_text() if fault.exists() else ""
         pages = db.execute("PRAGMA page_count").fetchone()[0] if how == "full" else ROOMY
+        if how == "forget":
+            made[0].models.scorer._loaded = {}
+            fault.unlink()
         db.execute(f"PRAGMA max_page_count = {pages}").fetchall()
         db.execute(f"PRAGMA query_only = {'ON' if how == 'readonly' else 'OFF'}")
         if how == "leak" and not leaked:

@@ -36,7 +36,7 @@ BUSY = {
     },
     "risk": {"base_size": 0.001},
     "guard": {"window": 500, "trades_min": 100},
-    "storage": {"snapshot_events": 100, "low_mb": 16, "full_mb": 4},
+    "storage": {"snapshot_events": 100, "low_mb": 16, "full_mb": 4, "ballast_mb": 0},
     "market": {"warmup_candles": 600},
     "restarts": {"crashes_max": 10_000},
 }

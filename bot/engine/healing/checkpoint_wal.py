@@ -10,6 +10,9 @@ from bot.engine.healing.treatment import Means, Treatment
 from bot.errors import Retryable
 from bot.store.database import open_writer
 
+WAIT_MS = 100
+"""A checkpoint that cuts keeps every writer waiting while it waits for readers: at most so long."""
+
 
 async def act(means: Means, subject: str) -> str:
     """Run a checkpoint that cuts the log. Raises Retryable while a reader holds it."""
@@ -19,6 +22,8 @@ async def act(means: Means, subject: str) -> str:
 def _checkpoint(state: Path) -> str:
     connection = open_writer(state)
     try:
+        connection.execute(f"PRAGMA busy_timeout={WAIT_MS}")
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # most of it, and nobody waits
         busy, pages, moved = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:
         connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable
@@ -18,21 +19,36 @@ from bot.errors import Broken
 if TYPE_CHECKING:
     from bot.config import Loaded
     from bot.core.events import Event
+    from bot.core.model_events import ModelRefused, ModelVerified
     from bot.core.world import World
     from bot.edge.venues.bybit import Bybit
     from bot.engine.boot import Paths
+    from bot.engine.loop import Loop
+    from bot.store.writer import Writer
 
 PACKAGE = f"{engine.__name__}.healing"
 
 
 class Means(Struct, frozen=True):
-    """What a treatment may use. ``post`` takes events: what only the core may do is asked of it."""
+    """What a treatment may use. ``post`` takes events: what only the core may do is asked of it.
+
+    ``load`` verifies a model's files and loads them; the event that it returns is to be posted.
+    """
 
     venue: Bybit
     paths: Paths
     loaded: Loaded
-    world: Callable[[], World]
+    loop: Loop
     post: Callable[[Event], None]
+    load: Callable[[str], Awaitable[ModelVerified | ModelRefused]]
+
+    def world(self) -> World:
+        """Return the committed world."""
+        return self.loop.world
+
+    async def on_writer(self, work: Callable[[Writer], None]) -> None:
+        """Have something done with the one writer, on its thread, between two turns."""
+        await asyncio.wrap_future(self.loop.on_writer(work))
 
 
 class Treatment(Struct, frozen=True):
@@ -65,7 +81,7 @@ def _why_wrong(remedy: Remedy, module: str) -> str | None:
     """Tell what is wrong with a declaration, or None."""
     if remedy.name != module.replace("_", "-"):
         return f"expected the name of its module, {module.replace('_', '-')}"
-    unknown = set(remedy.checks) - set(CHECKS)
+    unknown = {check.partition(" ")[0] for check in remedy.checks} - set(CHECKS)
     if unknown or not remedy.checks:
         return f"expected checks that exist, found {', '.join(sorted(unknown)) or 'none'}"
     if remedy.risk not in RISKS:
