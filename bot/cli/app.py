@@ -21,6 +21,7 @@ from bot.cli import (
     models,
     proving,
     training,
+    upgrading,
     watching,
 )
 from bot.cli.output import CODES, Exit, put_json, say
@@ -81,6 +82,7 @@ for command in (
     keeping.migrate,
     keeping.backup,
     keeping.restore,
+    upgrading.upgrade,
     training.train,
     models.models,
     commanding.panic,

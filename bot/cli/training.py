@@ -73,7 +73,7 @@ def train(
     """
     from bot.config import load
 
-    config = load(config_path, os.environ).config
+    config = load(config_path, os.environ, "").config
     limits = config.training
     run = uuid.uuid4().hex[:12]
     task = Task(str(state), run, limits.rows_max, symbols, config.settings, limits)

@@ -9,9 +9,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
-
-from msgspec import Struct
 
 from bot import config
 from bot.config import Config, Loaded
@@ -23,6 +20,7 @@ from bot.edge.roles import ranks
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.keys import warnings_of, why_not_trade
 from bot.engine.venue import find_venue
+from bot.engine.verdict import Verdict
 from bot.errors import BotError
 from bot.store import backup
 from bot.store.database import SQLITE_VERSION, DriverError, refuse_affected, refuse_unsafe_file
@@ -31,15 +29,6 @@ CLOCK_OFF_MS = 500
 HOUR_SECONDS = 3600
 FILES_MIN = 1_024
 VENUE_PATIENCE_SECONDS = 15.0
-
-
-class Verdict(Struct, frozen=True):
-    """What was asked, how it stands (well, warning, wrong), why, and what cures it."""
-
-    name: str
-    verdict: Literal["well", "warning", "wrong"]
-    said: str
-    cure: str = ""
 
 
 def _well(name: str, said: str) -> Verdict:
