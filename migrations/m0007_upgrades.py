@@ -30,6 +30,27 @@ SELECT datetime(at / 1000.0, 'unixepoch'), datetime(wall / 1000.0, 'unixepoch'),
        '', '', json_extract(body, '$.operator'), json_extract(body, '$.reason'),
        json_extract(body, '$.backup'), seq
 FROM journal WHERE kind = 'Restored';
+
+CREATE VIEW limits_met AS
+SELECT datetime(at / 1000.0, 'unixepoch') AS at, 'control' AS what, control AS name, symbol AS key,
+       reason, seq
+FROM refusal
+UNION ALL
+SELECT datetime(t.at / 1000.0, 'unixepoch'), 'machine', t.machine || ' ' || t.dest, t.key,
+       t.reason, t.seq
+FROM transition t
+WHERE (t.machine, t.dest) IN (
+  VALUES ('guard', 'REDUCED'), ('guard', 'PAUSED'), ('kill', 'TRIPPED'), ('hold', 'HELD'),
+         ('breaker', 'OPEN'), ('reconciliation', 'MISMATCH'), ('external', 'EXTERNAL'),
+         ('feed', 'STALE'), ('feed', 'GAPPED'), ('feed', 'QUARANTINED'),
+         ('storage', 'LOW'), ('storage', 'FULL'), ('storage', 'READONLY'), ('storage', 'CORRUPT'),
+         ('check', 'ESCALATED'), ('process', 'PROTECT_ONLY'), ('order', 'UNKNOWN'),
+         ('delivery', 'DEAD'), ('model', 'QUARANTINED'));
+
+CREATE VIEW drills AS
+SELECT verb AS name, count(*) AS times, max(wall) AS last, max(operator) AS operator
+FROM (SELECT verb, wall, operator FROM operator_actions WHERE outcome = 'DONE')
+GROUP BY verb;
 """
 
 

@@ -11,6 +11,7 @@ import click
 
 from bot.cli import (
     alerting,
+    assessing,
     commanding,
     configuring,
     deadman,
@@ -79,6 +80,7 @@ for command in (
     proving.replay,
     configuring.config,
     doctor.doctor,
+    assessing.self_assess,
     keeping.migrate,
     keeping.backup,
     keeping.restore,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import asdict
 
+from bot.cli.alerting import mark
 from bot.cli.keeping import stamp
 from bot.cli.options import config_option, json_option, operator, reason_option, state_option
 from bot.cli.output import CODES, Exit, put, put_json, say
@@ -45,6 +46,7 @@ def check(state: Path, config_path: Path | None, as_json: bool) -> int:
     lease = Lease(Path(f"{state}.rehearsal"), {"pid": os.getpid()})
     report = rehearsal.rehearse(config_path, state, os.environ, stamp())
     engine.keep(state, report)
+    mark(state, "upgrade check")
     lease.release()
     if as_json:
         put_json({"ok": report.ok, **asdict(report)})

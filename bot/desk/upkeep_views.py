@@ -23,4 +23,26 @@ UPKEEP: tuple[View, ...] = (
             "seq": _SEQ,
         },
     ),
+    View(
+        "limits_met",
+        "Which controls refused, and which machines went where they lower what an entry may do?",
+        {
+            "at": _AT,
+            "what": "control (an order was refused) or machine (a state that lowers)",
+            "name": "the control, or the machine and its state",
+            "key": "the symbol, account, check, or order",
+            "reason": "why, with numbers",
+            "seq": _SEQ,
+        },
+    ),
+    View(
+        "drills",
+        "What did people ever do with the bot, how often, and when last?",
+        {
+            "name": "the command, restore, or panic",
+            "times": "how often it was DONE",
+            "last": "the computer's own time of the last one, UTC",
+            "operator": "one of those who did it",
+        },
+    ),
 )

@@ -14,13 +14,13 @@ from bot import config
 from bot.config import Config, Loaded
 from bot.core import flags
 from bot.desk import audit, files, status
+from bot.desk.verdict import Verdict
 from bot.edge.clock import MarketClock, today, wall_ms
 from bot.edge.notify import Notifier
 from bot.edge.roles import ranks
 from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.keys import warnings_of, why_not_trade
 from bot.engine.venue import find_venue
-from bot.engine.verdict import Verdict
 from bot.errors import BotError
 from bot.store import backup
 from bot.store.database import SQLITE_VERSION, DriverError, refuse_affected, refuse_unsafe_file

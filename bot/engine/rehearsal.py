@@ -15,14 +15,14 @@ from msgspec import Struct
 
 from bot import config
 from bot.config import Loaded
-from bot.core.events import Recovered, Started
+from bot.core.events import Event, Recovered, Started
 from bot.desk import audit, files, models
+from bot.desk.verdict import Verdict
 from bot.edge import artefacts
 from bot.edge.clock import monotonic_ns, wall_ms
 from bot.engine import boot, replay
 from bot.engine.build import build_id, code_id
 from bot.engine.replay import Redecided
-from bot.engine.verdict import Verdict
 from bot.errors import ConfigError, Refused
 from bot.store import backup, chain, schema
 from bot.store.database import open_writer
@@ -112,10 +112,15 @@ class Rehearsal:
         return str(self.meta.get("build", ""))
 
     @property
+    def read(self) -> Loaded:
+        """The configuration with its hash, once it is read."""
+        assert self.loaded is not None
+        return self.loaded
+
+    @property
     def config(self) -> config.Config:
         """The configuration, once it is read."""
-        assert self.loaded is not None
-        return self.loaded.config
+        return self.read.config
 
     def steps(self) -> Iterator[tuple[str, Callable[[], Verdict]]]:
         """Yield each step in order."""
@@ -219,7 +224,7 @@ class Rehearsal:
     def _boot(self) -> Verdict:
         booted = boot.open_state(self.copy)
         reactor = boot.build_reactor(booted, self.config.settings)
-        committed = reactor.turn(_start(booted, self.config))
+        committed = reactor.turn(_start(booted, self.copy, self.read))
         writer = booted.writer
         poisoned = writer.connection.execute(
             "SELECT json_extract(body, '$.error') FROM journal WHERE kind = 'Poisoned' AND seq > ?",
@@ -269,16 +274,14 @@ def back_up(state: Path, stamp: str) -> backup.Backup:
         connection.close()
 
 
-def _start(booted: boot.Booted, found: config.Config) -> tuple[Started, Recovered]:
-    """Return the first events of a start, as far as they need nothing outside the database."""
-    at = booted.world.at
-    started = Started(
-        at=at,
-        instance=booted.instance,
-        epoch=booted.epoch,
-        build=build_id(),
-        config_hash=config.config_hash(found),
-        settings=found.settings,
+def _start(booted: boot.Booted, copy: Path, loaded: Loaded) -> list[Event]:
+    """Return what a start hears first, but for the marks of people, which are not copied."""
+    heard = boot.first_events(
+        booted,
+        boot.Paths(copy),
+        loaded.config.settings,
+        loaded.hash,
+        booted.world.at,
         rate=booted.world.rate,
     )
-    return started, Recovered(at=at, snapshot_seq=booted.snapshot_seq, tail=booted.tail)
+    return [event for event in heard if isinstance(event, (Started, Recovered))]

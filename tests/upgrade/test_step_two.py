@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from msgspec.structs import replace
@@ -22,6 +20,7 @@ from bot.errors import ConfigError
 from bot.store import backup, chain
 from bot.store.database import open_reader, open_writer
 from bot.store.lease import Lease
+from tests.people import Webhook
 from tests.store.kept import child
 from tests.upgrade.releases import NEWEST
 
@@ -176,26 +175,11 @@ def test_a_kill_while_it_is_put_back_is_gone_on_with(dead, step):
 
 @pytest.fixture
 def heard(monkeypatch):
-    """What a channel hears: a real server."""
-    found = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            found.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *words):
-            """Print nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("BOT_NOTIFY_URLS", f"json://127.0.0.1:{server.server_port}")
-    yield found
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    """A channel: a real server."""
+    webhook = Webhook()
+    monkeypatch.setenv("BOT_NOTIFY_URLS", webhook.url)
+    yield webhook.messages
+    webhook.close()
 
 
 @pytest.mark.filterwarnings("ignore:.*imghdr:DeprecationWarning")  # of a library
@@ -212,8 +196,9 @@ def test_a_build_that_never_starts_is_rolled_back(applied, upgrade, state, heard
     assert reason[0][0].startswith(f"upgrade from 0ldbu11d0ldb to {build_id()} rolled back: it was")
     for path in done["kept"]:
         assert (state.parent / path).exists()
-    assert f"upgrade to {build_id()} rolled back: it was not RUNNING" in heard[0]["message"]
-    assert "start build 0ldbu11d0ldb" in heard[0]["message"]
+    message = heard.get(timeout=10)["message"]
+    assert f"upgrade to {build_id()} rolled back: it was not RUNNING" in message
+    assert "start build 0ldbu11d0ldb" in message
 
 
 def test_a_build_that_was_rolled_back_is_refused_until_it_is_checked_anew(applied, upgrade, state):
