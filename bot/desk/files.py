@@ -55,6 +55,11 @@ class Beside(Struct, frozen=True):
         return Path(f"{self.state}.drills")
 
     @property
+    def training(self) -> Path:
+        """What is leased by the trainer that works on this database: one at a time."""
+        return Path(f"{self.state}.training")
+
+    @property
     def models(self) -> Path:
         """The folder of trained models."""
         return self.state.absolute().parent / "models"

@@ -8,9 +8,10 @@ from tests.faults.places import toml
 from tests.systemd import lab as labs
 
 CONFIG = {
-    "exchange": {"speed": 60},
+    "exchange": {"speed": 60, "symbols": ["BTCUSDT", "ETHUSDT"]},
     "roles": {"operators_group": "bot-ops"},
     "restarts": {"crashes_max": 3},
+    "training": {"rows_min": 300, "rows_max": 2_000},
 }
 QUICK = """
 [Service]
@@ -23,6 +24,10 @@ HEARD = """
 StandardOutput=append:/run/lab/alert.out
 StandardError=append:/run/lab/alert.out
 """
+LEARNT = """
+[Service]
+StandardError=append:/run/lab/train.err
+"""
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +39,12 @@ def lab(tmp_path_factory):
     try:
         made.installed = made.bot("install", "--json")
         made.write("/etc/trading-bot/bot.toml", toml(CONFIG))
-        for unit, text in (("trading-bot.service", QUICK), ("trading-bot-alert@.service", HEARD)):
+        drop_ins = (
+            ("trading-bot.service", QUICK),
+            ("trading-bot-alert@.service", HEARD),
+            ("trading-bot-train.service", LEARNT),
+        )
+        for unit, text in drop_ins:
             made.write(f"/etc/systemd/system/{unit}.d/lab.conf", text)
         made.run("systemctl", "daemon-reload", check=True)
         yield made
