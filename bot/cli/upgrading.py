@@ -39,10 +39,12 @@ def check(state: Path, config_path: Path | None, as_json: bool) -> int:
     Backup, migrations, audit, newest events decided anew, a shadow boot, models. No venue is known
     there, and no order can leave. Exit 1 if anything is wrong.
     """
+    from bot.desk import files
     from bot.engine import rehearsal
     from bot.engine import upgrade as engine
     from bot.store.lease import Lease
 
+    files.open_state(state).close()  # where there is none, nothing is made
     lease = Lease(Path(f"{state}.rehearsal"), {"pid": os.getpid()})
     report = rehearsal.rehearse(config_path, state, os.environ, stamp())
     engine.keep(state, report)

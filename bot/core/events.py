@@ -394,8 +394,7 @@ Journaled = (
     | Halted
     | Panicked
     | Commanded
-    | health_events.Sampled
-    | health_events.Treated
+    | health_events.Journaled
     | upgrade_events.Upgraded
     | model_events.Journaled
 )

@@ -1,7 +1,7 @@
 """Rehearses an upgrade on a copy, while the old build runs: step one, which changes nothing.
 
 Backup, migrations, audit, the newest events decided anew, a shadow boot, and the models. Nothing
-here knows a venue: no connection is made and no order can leave.
+here carries effects out: no connection is made and no order can leave.
 """
 
 from __future__ import annotations

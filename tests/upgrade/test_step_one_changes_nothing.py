@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import migrations
 from bot.core.decide import ON
 from bot.core.events import Commanded, Ticked
@@ -12,7 +9,6 @@ from bot.edge import upgrades
 from bot.engine import rehearsal
 from bot.store import schema
 from bot.store.database import open_reader, open_writer
-from tests.faults.places import ROOT
 from tests.store.kept import child
 from tests.upgrade.releases import NEWEST
 
@@ -120,22 +116,31 @@ rehearsal.rehearse(None, Path(sys.argv[1]), {}, "stamp")
     assert not (state.parent / "state.db.rehearsal").exists()
 
 
-def test_a_rehearsal_knows_no_venue(state):
-    program = (
-        "import sys, pathlib; from bot.engine import rehearsal;"
-        "report = rehearsal.rehearse(None, pathlib.Path(sys.argv[1]), {}, 'stamp');"
-        "assert report.ok, report.verdicts;"
-        "known = [m for m in sys.modules if m.startswith('bot.edge.venues')];"
-        "assert not known, known"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, state],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+REACHES_OUT = """
+import sys, pathlib
+from bot.engine import rehearsal
+OUTWARD, reached = ("socket.connect", "socket.sendto", "socket.getaddrinfo"), []
+sys.addaudithook(lambda event, args: reached.append(event) if event in OUTWARD else None)
+report = rehearsal.rehearse(None, pathlib.Path(sys.argv[1]), {}, "stamp")
+assert report.ok, report.verdicts
+assert not reached, reached
+import socket
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).connect_ex("/nowhere")
+assert reached, "the hook hears what reaches out"
+"""
+
+
+def test_a_rehearsal_reaches_out_to_nobody(state):
+    process = child(REACHES_OUT, state)
+    said = process.communicate()[1]
+    assert process.returncode == 0, said
+
+
+def test_without_a_database_nothing_is_made(tmp_path, step):
+    code, said = step(tmp_path / "state.db", "check")
+    assert code == 2
+    assert "expected a database" in said["error"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_shadow_boot_hears_what_a_start_hears(state, monkeypatch):

@@ -9,6 +9,7 @@ import signal
 import pytest
 from msgspec.structs import replace
 
+from bot.cli.app import _guarded
 from bot.config.sections import Upgrade
 from bot.edge import upgrades
 from bot.edge.files import Halt
@@ -82,6 +83,24 @@ def test_what_was_applied_is_migrated_whole_and_said_so(applied, state):
     assert rows == [("upgrade", "0ldbu11d0ldb", build_id(), f'["{NEWEST}"]')]
     assert backup.verify(backup_of(state)).transitions > 0
     backup.verify(state)
+
+
+def test_a_migration_that_fails_in_place_leaves_the_database_and_may_be_tried_again(
+    upgrade, state, monkeypatch
+):
+    assert upgrade("check")[0] == 0
+    before = head(state)
+
+    def fails(db):
+        db.execute("DELETE FROM equity")
+        raise RuntimeError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"migrations.{NEWEST}.up", fails)
+        assert upgrade("apply", "--reason", "spring")[0] == 1
+    assert head(state) == before
+    assert read(state, "SELECT count(*) FROM equity")[0][0] > 0
+    assert upgrade("apply", "--reason", "once more")[0] == 0
 
 
 POINTS = {
@@ -201,12 +220,16 @@ def test_a_build_that_never_starts_is_rolled_back(applied, upgrade, state, heard
     assert "start build 0ldbu11d0ldb" in message
 
 
-def test_a_build_that_was_rolled_back_is_refused_until_it_is_checked_anew(applied, upgrade, state):
+def test_a_build_that_was_rolled_back_is_refused_until_it_is_checked_anew(
+    applied, upgrade, state, capfd
+):
     assert upgrade("rollback", "--reason", "it smells")[0] == 1
     with pytest.raises(
         ConfigError, match="was rolled back here \\(it smells\\): start build 0ldbu"
     ):
         boot.open_state(state)
+    assert _guarded(["migrate", "--state", str(state)]) == 2, "nor is it migrated by hand"
+    assert "it smells" in capfd.readouterr().err
     assert upgrade("confirm")[0] == 3
     assert upgrade("check")[0] == 0
     boot.open_state(state)
