@@ -10,7 +10,7 @@ import click
 
 from bot.cli.commanding import ENDS, PATIENCE_SECONDS
 from bot.cli.options import config_option, json_option, state_option
-from bot.cli.output import CODES, Exit, put, put_json, put_table
+from bot.cli.output import CODES, Exit, put, put_json, put_table, say
 from bot.core.text import safe_text
 from bot.desk.text import age
 from bot.errors import ConfigError
@@ -33,9 +33,10 @@ def alerts() -> None:
     show_default=True,
     help="How the test message looks.",
 )
+@state_option
 @config_option
 @json_option
-def test_channels(config_path: Path | None, *, severity: str, as_json: bool) -> int:
+def test_channels(state: Path, config_path: Path | None, *, severity: str, as_json: bool) -> int:
     """Send a test message through every channel, and say channel by channel what happened.
 
     Needs no running bot. Ends with 1 if a channel did not take it.
@@ -51,6 +52,8 @@ def test_channels(config_path: Path | None, *, severity: str, as_json: bool) -> 
             ["notify.urls: expected a channel to test, found none; see docs/alerts.md"]
         )
     found = asyncio.run(_tested(notifier, severity))
+    if state.exists() and all(row["taken"] for row in found):
+        mark(state, "alerts test")
     if as_json:
         put_json({"channels": found})
     else:
@@ -58,6 +61,22 @@ def test_channels(config_path: Path | None, *, severity: str, as_json: bool) -> 
             said = row["why"] or f"took it in {row['seconds']:.2f} s"
             put(f"{row['channel']} ({row['group']}): {said}")
     return Exit.OK if all(row["taken"] for row in found) else Exit.FAILED
+
+
+def mark(state: Path, drill: str) -> None:
+    """Remember when a drill was done that leaves no row; `bot self-assess` tells of it."""
+    import msgspec
+
+    from bot.desk.clock import wall_ms
+    from bot.desk.files import Beside, marks
+    from bot.edge.files import replace_file
+    from bot.errors import Retryable
+
+    done = {**marks(state), drill: wall_ms()}
+    try:
+        replace_file(Beside(state).drills, msgspec.json.encode(done))
+    except Retryable as error:
+        say(f"that it was tested is not remembered: {error}")
 
 
 async def _tested(notifier: Notifier, severity: str) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import click
 
 from bot.cli import (
     alerting,
+    assessing,
     commanding,
     configuring,
     deadman,
@@ -21,6 +22,7 @@ from bot.cli import (
     models,
     proving,
     training,
+    upgrading,
     watching,
 )
 from bot.cli.output import CODES, Exit, put_json, say
@@ -78,9 +80,11 @@ for command in (
     proving.replay,
     configuring.config,
     doctor.doctor,
+    assessing.self_assess,
     keeping.migrate,
     keeping.backup,
     keeping.restore,
+    upgrading.upgrade,
     training.train,
     models.models,
     commanding.panic,

@@ -13,7 +13,7 @@ from bot.cli.options import config_option, json_option, state_option
 from bot.cli.output import CODES, Exit, put, put_json
 
 if TYPE_CHECKING:
-    from bot.engine.doctor import Verdict
+    from bot.desk.verdict import Verdict
 
 
 @click.command(epilog=CODES)

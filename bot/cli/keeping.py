@@ -30,7 +30,7 @@ def _take_lease(state: Path) -> Lease:
     return Lease(state, {"pid": os.getpid(), "command": " ".join(sys.argv)[:200]})
 
 
-def _stamp() -> str:
+def stamp() -> str:
     """Return the time as part of a file's name; names sort as the times do."""
     from bot.desk.clock import wall_ms
 
@@ -45,7 +45,7 @@ def _make_backup(state: Path, folder: Path, keep: int | None = None) -> Backup:
     connection = files.open_state(state)
     try:
         with patience(connection, "copying"):
-            return store.make(connection, state, folder, _stamp(), keep=keep or store.KEPT)
+            return store.make(connection, state, folder, stamp(), keep=keep or store.KEPT)
     finally:
         connection.close()
 
@@ -57,10 +57,13 @@ def migrate(state: Path, as_json: bool) -> int:
     """Bring the database to this code; a backup is made first. The bot must be stopped."""
     from bot.desk import files
     from bot.desk.clock import wall_ms
+    from bot.edge import upgrades
+    from bot.engine.build import code_id
     from bot.store import schema
     from bot.store.database import open_writer
 
     lease = _take_lease(state)
+    upgrades.refuse_rolled_back(state, code_id())
     connection = open_writer(state)
     _LEFT_OPEN.append(connection)
     pending, before = schema.pending(connection), None
@@ -121,12 +124,12 @@ def restore(file: Path, reason: str, state: Path, as_json: bool) -> int:
     The bot must be stopped. The restored database begins a new epoch of order ids and says so in
     its audit trail. A hold or kill that the backup does not know becomes a HALT.
     """
-    from bot.cli import restoring
+    from bot.engine import restoring
 
     if not reason.strip():
         raise Refused("expected a reason, found none")
     lease = _take_lease(state)
-    done = restoring.restore(file, state, operator(), reason, _stamp())
+    done = restoring.restore(file, state, operator(), reason, stamp())
     lease.release()
     if as_json:
         put_json(done)

@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -25,7 +25,10 @@ from bot.cli.output import CODES, Exit, put, put_json, say
 from bot.cli.trainer import NO_USE, OUT_OF_MEMORY, Result, Task
 from bot.core.model_events import Report, TrainingEnded, TrainingQueued, TrainingStarted
 from bot.core.text import safe_text
-from bot.errors import LeaseHeld, NotRunning
+from bot.errors import LeaseHeld, NotRunning, Refused
+
+if TYPE_CHECKING:
+    from bot.store.lease import Lease
 
 REPORT_SECONDS = 15.0
 RESTART_SECONDS = 60.0  # a bot that restarts is waited for
@@ -73,7 +76,7 @@ def train(
     """
     from bot.config import load
 
-    config = load(config_path, os.environ).config
+    config = load(config_path, os.environ, "").config
     limits = config.training
     run = uuid.uuid4().hex[:12]
     task = Task(str(state), run, limits.rows_max, symbols, config.settings, limits)
@@ -81,7 +84,9 @@ def train(
     if dry_run or seen["refused"]:
         return _would(seen, as_json=as_json)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end that can be reported
+    lease = _alone(state, run)
     attempts = _attempts(task)
+    lease.release()  # not before its last report: without it the bot takes it for dead
     done = attempts[-1]
     if as_json:
         put_json({"run": run, "model": done.model, "attempts": attempts, **_metrics(state, done)})
@@ -90,6 +95,18 @@ def train(
     else:
         say(f"training {run} FAILED: {done.reason}")
     return Exit.OK if done.model else Exit.FAILED
+
+
+def _alone(state: Path, run: str) -> Lease:
+    """Be the one trainer of a database, which shows the bot that this process lives."""
+    from bot.desk.files import Beside
+    from bot.store.lease import Lease
+
+    try:
+        return Lease(Beside(state).training, {"pid": os.getpid(), "run": run})
+    except LeaseHeld as error:
+        why = f"expected no other training of {state}, found one: {error}"
+        raise Refused(why) from error
 
 
 def _seen(task: Task) -> dict[str, Any]:

@@ -82,8 +82,9 @@ def load(
     """Return the effective configuration.
 
     ``path`` None means ``bot.toml`` in the working directory, or no file. ``account`` is the
-    section whose key is read: ``venue`` for the bot, ``deadman`` for the dead-man. Raises
-    ConfigError with a sentence for each problem found.
+    section whose key is read: ``venue`` for the bot, ``deadman`` for the dead-man, ``""`` for a
+    program that needs no secret and reads none. Raises ConfigError with a sentence for each problem
+    found.
     """
     file = path or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
     reading = Reading(file.name if file else "configuration", account)

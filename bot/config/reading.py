@@ -89,7 +89,12 @@ class Reading:
                 self.accept(key, url, f"default of venue.env {env}")
 
     def take_secrets(self, environ: Mapping[str, str]) -> None:
-        """Read each secret from its file, then from the environment, which wins."""
+        """Read each secret from its file, then from the environment, which wins.
+
+        A program without an account needs none, and may not be able to read any.
+        """
+        if not self.account:
+            return
         for key, (hint, meta) in FIELDS.items():
             section = key.partition(".")[0]
             if not is_secret(meta) or section in {*ACCOUNTS} - {self.account}:

@@ -73,7 +73,7 @@ def _venue_rules(config: Config, origins: Mapping[str, str], account: str) -> It
         yield "venue.account: expected the account's uid or name (venue.env is live), found nothing"
     if 0 < venue.dcp_seconds < DCP_SECONDS_MIN:
         yield f"venue.dcp_seconds: expected 0, or ≥ {DCP_SECONDS_MIN}, found {venue.dcp_seconds}"
-    for name in ("key", "secret"):
+    for name in ("key", "secret") if account else ():
         why = _why_not_key(venue.env, account, name, origins.get(f"{account}.{name}", "nothing"))
         if why:
             yield f"{account}.{name}_file: {why} (venue.env is {venue.env})"

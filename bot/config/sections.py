@@ -268,6 +268,26 @@ class Watchdog(_Section, frozen=True):
     ] = 900
 
 
+class Upgrade(_Section, frozen=True):
+    """The two-step upgrade: how fresh its check is, and how its new build proves itself."""
+
+    fresh_hours: Annotated[
+        float, _number("A check is good for `upgrade apply` this long, real h.", 0.1, 168)
+    ] = 24
+    replay_events: Annotated[
+        int, _number("Newest events that a check decides anew and compares.", 100, 1_000_000)
+    ] = 20_000
+    stop_real_seconds: Annotated[
+        float, _number("A running bot that is asked to stop is gone within this, real s.", 1, 600)
+    ] = 120
+    start_real_seconds: Annotated[
+        float, _number("The new build is RUNNING within this, or is rolled back, real s.", 1, 3_600)
+    ] = 180
+    health_real_seconds: Annotated[
+        float, _number("It is well for this long before it is confirmed, real s.", 1, 3_600)
+    ] = 60
+
+
 class Edge(Struct, frozen=True):
     """The sections that decisions do not read."""
 
@@ -280,6 +300,7 @@ class Edge(Struct, frozen=True):
     log: Log = Log()
     training: Training = Training()
     watchdog: Watchdog = Watchdog()
+    upgrade: Upgrade = Upgrade()
 
 
 class Config(Edge, frozen=True):

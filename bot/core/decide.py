@@ -42,6 +42,8 @@ from bot.core import (
     runs,
     shadow,
     trainings,
+    upgrade_events,
+    upgrades,
     working,
 )
 from bot.core.asking import LOOK_BACK_MS, account_question, ask_account
@@ -279,6 +281,7 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Commanded:        (runs.command, attempts.answered),
     health_events.Sampled:          (examination.sampled,),
     health_events.Treated:          (attempts.treated,),
+    upgrade_events.Upgraded:        (upgrades.upgraded,),
     model_events.TrainingQueued:  (trainings.reported,),
     model_events.TrainingStarted: (trainings.reported,),
     model_events.TrainingEnded:   (trainings.reported,),

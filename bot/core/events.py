@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bot.core import event, health_events, model_events
+from bot.core import event, health_events, model_events, upgrade_events
 from bot.core.effects import Notify
 from bot.core.remedy import Remedy
 from bot.core.settings import Settings
@@ -394,7 +394,7 @@ Journaled = (
     | Halted
     | Panicked
     | Commanded
-    | health_events.Sampled
-    | health_events.Treated
+    | health_events.Journaled
+    | upgrade_events.Upgraded
     | model_events.Journaled
 )

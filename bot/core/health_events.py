@@ -38,3 +38,6 @@ class Judged(Event, frozen=True):
 
     well: bool
     said: str
+
+
+Journaled = Sampled | Treated

@@ -27,7 +27,8 @@ class TrainingStarted(Event, frozen=True):
 class TrainingEnded(Event, frozen=True):
     """An attempt ended, by itself or not. ``seconds`` real, ``peak_mb`` MiB, ``rows`` learnt from.
 
-    ``cause``: ok, memory, killed, crashed, timeout, refused, or failed. ``again``: another attempt
+    ``cause``: ok, memory, killed, crashed, timeout, refused, failed, interrupted, or lost: attempt
+    0 is the trainer itself. ``again``: another attempt
     follows, ``reduced`` tells with what. ``model`` is what it made.
     """
 

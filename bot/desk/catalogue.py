@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from bot.desk.health_views import HEALTH, View
+from bot.desk.upkeep_views import UPKEEP
 
 
 class Answer(Struct, frozen=True):
@@ -220,8 +221,8 @@ VIEWS: dict[str, View] = {
                 "state": "state of the training machine",
                 "since": "market time of its last move, UTC",
                 "reason": _WHY,
-                "attempt": "number of the attempt, empty before the first ended",
-                "cause": "ok, memory, killed, crashed, timeout, refused, failed, interrupted",
+                "attempt": "number of the attempt, empty before the first ended; 0: the trainer",
+                "cause": "ok, memory, killed, crashed, timeout, refused, failed, interrupted, lost",
                 "seconds": "how long it took, real time",
                 "peak_mb": "most memory it held, MiB",
                 "exit_code": "exit code of its process",
@@ -302,6 +303,7 @@ VIEWS: dict[str, View] = {
             },
         ),
         *HEALTH,
+        *UPKEEP,
     )
 }
 """Every view of the database, by name."""
@@ -345,6 +347,10 @@ ANSWERS: tuple[Answer, ...] = (
         "Which orders were ever in doubt?",
         "SELECT at, key AS client_order, reason FROM history"
         " WHERE machine = 'order' AND dest = 'UNKNOWN'",
+    ),
+    Answer(
+        "Which code decided when, and who put it there?",
+        "SELECT at, what, before, build, operator, reason FROM builds ORDER BY seq",
     ),
 )
 """Questions and their SQL; each is run by the tests."""

@@ -50,6 +50,16 @@ class Beside(Struct, frozen=True):
         return self.state.parent / "deadman.json"
 
     @property
+    def drills(self) -> Path:
+        """When people tried what leaves no row: computer's clock, ms, by name."""
+        return Path(f"{self.state}.drills")
+
+    @property
+    def training(self) -> Path:
+        """What is leased by the trainer that works on this database: one at a time."""
+        return Path(f"{self.state}.training")
+
+    @property
     def models(self) -> Path:
         """The folder of trained models."""
         return self.state.absolute().parent / "models"
@@ -115,6 +125,14 @@ def free_bytes(state: Path) -> int:
     """Return the free space of the disk that holds the database."""
     found = os.statvfs(state.parent)
     return found.f_bavail * found.f_frsize
+
+
+def marks(state: Path) -> dict[str, int]:
+    """Return when people tried what leaves no row: computer's clock, ms, by name."""
+    found = _small_json(Beside(state).drills)
+    if not isinstance(found, dict):
+        return {}
+    return {str(name): at for name, at in found.items() if isinstance(at, int)}
 
 
 def _small_json(path: Path) -> Any:

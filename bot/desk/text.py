@@ -40,3 +40,10 @@ def number(text: str) -> str:
     """Return a stored decimal as people read it: eight places at most, no idle zeros."""
     value = round(Decimal(text), 8)
     return f"{value.normalize():f}" if value else "0"
+
+
+def share(value: float | None, form: str = "g") -> str:
+    """Return a measured number in four digits, or in percent; what is not on record says so."""
+    if value is None:
+        return "not on record"
+    return f"{value:.0%}" if form == "%" else f"{value:.4g}"

@@ -20,10 +20,11 @@ from bot.core.effects import ClearHalt
 from bot.core.events import Event, Halted, Latched, Panicked, Recovered, Started, StorageChecked
 from bot.core.settings import Settings
 from bot.core.world import World
+from bot.edge import upgrades
 from bot.edge.clock import clock_text, wall_ms
 from bot.edge.files import Halt, LastWords, read_panic_lines, retire_panic_lines
 from bot.edge.host import free_mb
-from bot.engine.build import build_id
+from bot.engine.build import build_id, code_id
 from bot.engine.healing import treatments
 from bot.engine.reactor import Probe, Reactor, no_probe
 from bot.engine.replay import as_committed, disagreement, recover
@@ -94,6 +95,7 @@ def open_state(state: Path) -> Booted:
 
 
 def _open(state: Path) -> Booted:
+    upgrades.refuse_rolled_back(state, code_id())
     connection = open_writer(state)
     migrate(connection, wall_ms())
     # a file that is locked, full, or read-only is found here, not in the first turn

@@ -9,14 +9,12 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
-
-from msgspec import Struct
 
 from bot import config
 from bot.config import Config, Loaded
 from bot.core import flags
 from bot.desk import audit, files, status
+from bot.desk.verdict import Verdict
 from bot.edge.clock import MarketClock, today, wall_ms
 from bot.edge.notify import Notifier
 from bot.edge.roles import ranks
@@ -31,15 +29,6 @@ CLOCK_OFF_MS = 500
 HOUR_SECONDS = 3600
 FILES_MIN = 1_024
 VENUE_PATIENCE_SECONDS = 15.0
-
-
-class Verdict(Struct, frozen=True):
-    """What was asked, how it stands (well, warning, wrong), why, and what cures it."""
-
-    name: str
-    verdict: Literal["well", "warning", "wrong"]
-    said: str
-    cure: str = ""
 
 
 def _well(name: str, said: str) -> Verdict:

@@ -13,11 +13,18 @@ from bot.core import models as core
 from bot.core import trainings
 from bot.core.effects import DiscardModel, Effect, VerifyModel
 from bot.core.events import Delivered, Event
-from bot.core.model_events import ModelRefused, ModelVerified, Report, TrainingQueued
+from bot.core.model_events import (
+    ModelRefused,
+    ModelVerified,
+    Report,
+    TrainingEnded,
+    TrainingQueued,
+)
 from bot.core.settings import Strategy
 from bot.core.text import safe_text
 from bot.core.turn import Dispatch
 from bot.core.world import World
+from bot.desk import files
 from bot.edge import artefacts
 from bot.engine.effects import Carrier
 from bot.errors import Refused
@@ -69,6 +76,30 @@ class Models:
     async def _discard(self, dispatch: Dispatch) -> list[Event]:
         await asyncio.to_thread(artefacts.discard, self.folder, dispatch.effect.model)
         return [Delivered(at=self.now(), effect=dispatch.id)]
+
+
+def lost(state: Path, world: World, at: int) -> list[TrainingEnded]:
+    """Return the end of each training whose trainer is gone without a word.
+
+    A trainer holds its lease from before its first report until after its last, and the kernel
+    frees it however the process ends. ``world`` was read before.
+    """
+    runs = list(world.machines.get("training", {}))
+    holder = files.holder(files.Beside(state).training) if runs else None
+    return [
+        TrainingEnded(
+            at=at,
+            run=run,
+            attempt=0,
+            cause="lost",
+            reason="its trainer is gone without a word: it was ended, or the machine was",
+            seconds=0.0,
+            peak_mb=0,
+            rows=0,
+        )
+        for run in runs
+        if holder is None or holder.get("run", run) != run
+    ]
 
 
 def heard(report: dict[str, Any], world: World, at: int, operator: str) -> Report:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bot.core.events import Commanded, Event
+from bot.core.events import Commanded, Event, Latched
 from bot.core.roles import OPERATOR
 from bot.core.runs import VERBS
 from bot.core.world import World
@@ -76,11 +76,17 @@ def _turn(state: Path, event: Callable[[World], Event]) -> Committed:
     """Become the writer, let the core decide one event, and leave."""
     lease = take_lease(state)
     try:
-        booted = open_state(state)
-        reactor = build_reactor(booted, booted.world.base)
-        committed = reactor.turn([event(booted.world)])
-        booted.writer.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        _left_open.append(booted.writer.connection)
+        return decide_held(state, event)
     finally:
         lease.release()
+
+
+def decide_held(state: Path, event: Callable[[World], Event]) -> Committed:
+    """Open a database as a boot does, and let the core decide one event; the lease must be held."""
+    booted = open_state(state)
+    reactor = build_reactor(booted, booted.world.base)
+    doubt = (Latched(at=booted.world.at, reason=booted.doubt),) if booted.doubt else ()
+    committed = reactor.turn([event(booted.world), *doubt])  # the next boot will not doubt any more
+    booted.writer.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    _left_open.append(booted.writer.connection)
     return committed

@@ -27,6 +27,7 @@ from bot.edge.clock import monotonic_ns, wall_ms
 from bot.edge.files import replace_file
 from bot.edge.host import free_mb, rss_mb
 from bot.edge.venues.bybit import Bybit
+from bot.engine import models
 from bot.engine.boot import Paths
 from bot.engine.loop import Loop
 from bot.engine.timings import Timings
@@ -74,6 +75,7 @@ class Probes:
         yield self._lag()
         yield self._sampling(FAST, lambda: self.limits.fast_real_seconds, self.fast)
         yield self._sampling(SLOW, lambda: self.limits.slow_real_seconds, self.slow)
+        yield self._trainers()
         yield self._status()
 
     def look(self, pace: str) -> None:
@@ -101,6 +103,19 @@ class Probes:
             self._soon[pace].clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._soon[pace].wait(), seconds())
+
+    async def _trainers(self) -> None:
+        """See whether whoever reported a training is still there to report its end."""
+        while True:
+            await asyncio.sleep(self.limits.fast_real_seconds)
+            try:
+                gone = await asyncio.to_thread(
+                    models.lost, self.paths.state, self.loop.world, self.venue.clock.now()
+                )
+            except TROUBLE:
+                continue  # the next look tells
+            for ended in gone:
+                self.post(ended)
 
     async def _status(self) -> None:
         """Write the status document beside the database, whole or not at all."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from bot.core.decide import TABLES, decide
 from bot.core.effects import AnyEffect, Notify, Submit
-from bot.core.machine import Instance
+from bot.core.machine import Instance, Step
 from bot.core.world import Alert, Delivery, Order, World
 from bot.errors import ReplayMismatch
 from bot.store import snapshots
@@ -19,6 +19,7 @@ from bot.store.database import Connection, open_memory
 from bot.store.schema import migrate
 from bot.store.writer import Writer
 
+SHOWN_MAX = 10
 COLUMNS = "id, seq, at, machine, key, version, source, trigger, dest, reason, hash"
 
 
@@ -155,6 +156,76 @@ def check(connection: Connection) -> Checked:
     transitions = _compare(connection, fresh, "transition", COLUMNS, "id")
     effects = _compare(connection, fresh, "outbox", "id, seq, kind, body, expires_at", "seq, id")
     return Checked(events, transitions, effects, writer.candidate_head.hex())
+
+
+class Redecided(Struct, frozen=True):
+    """Events that were decided anew: how many come out otherwise, and the first sentences on that.
+
+    ``failed`` if one could not be decided at all.
+    """
+
+    events: int
+    differ: int
+    first: tuple[str, ...]
+    failed: str = ""
+
+
+def redecide(connection: Connection, events: int) -> Redecided:
+    """Decide the newest events anew and compare steps and effects with those that were recorded.
+
+    Beginning behind a snapshot, so more of them than asked for; within one build nothing differs.
+    """
+    world = snapshots.before_last(connection, events)
+    recorded, count, differ, failed = _recorded(connection, world.seq), 0, 0, ""
+    first: list[str] = []
+    for seq, _, _, event in snapshots.tail(connection, world.seq):
+        count += 1
+        try:
+            decision = decide(world, event, seq)
+        except Exception as error:  # noqa: BLE001 another build decided it; the caller judges
+            failed = (
+                failed or f"event {seq} {type(event).__name__}: {type(error).__name__}: {error}"
+            )
+            continue
+        now = [*map(_move, decision.steps), *((d.id, d.effect) for d in decision.emitted)]
+        before = recorded.get(seq, [])
+        if now != before:
+            differ += 1
+            if len(first) < SHOWN_MAX:
+                told = "; ".join(_told(before, now)), "; ".join(_told(now, before))
+                kind = type(event).__name__
+                first.append(f"event {seq} {kind}: recorded {told[0]}, now {told[1]}")
+        world = decision.world
+    return Redecided(count, differ, tuple(first), failed)
+
+
+def _recorded(connection: Connection, after: int) -> dict[int, list[Any]]:
+    """Return the moves and then the effects of each event, as ``redecide`` compares them."""
+    found: dict[int, list[Any]] = {}
+    moves = "SELECT seq, machine, key, source, dest, version, reason FROM transition WHERE seq > ?"
+    for seq, *move in connection.execute(f"{moves} ORDER BY id", (after,)):
+        found.setdefault(seq, []).append(tuple(move))
+    sent = "SELECT seq, id, body FROM outbox WHERE seq > ? ORDER BY seq, length(id), id"
+    for seq, name, body in connection.execute(sent, (after,)):
+        found.setdefault(seq, []).append((name, _effect(body)))
+    return found
+
+
+def _move(step: Step) -> tuple[Any, ...]:
+    return (step.machine, step.key, step.source, step.dest, step.version, step.reason)
+
+
+def _told(these: list[Any], those: list[Any]) -> Iterator[str]:
+    """Yield a sentence for each move or effect that the others do not have."""
+    others = [item for item in these if item not in those]
+    for item in others:
+        if len(item) > 2:
+            machine, key, source, dest, _, reason = item
+            yield f"{machine} {key} {source or 'nothing'} → {dest} ({reason})"
+        else:
+            yield f"{type(item[1]).__name__} {item[0]}"
+    if not others:
+        yield "nothing more"
 
 
 def _copy_past(connection: Connection, fresh: Connection, seq: int) -> None:

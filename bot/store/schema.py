@@ -99,3 +99,14 @@ def project_rules(connection: Connection, now: int) -> None:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def counted(connection: Connection) -> dict[str, int]:
+    """Return how many rows each table has."""
+    names = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    ).fetchall()
+    return {
+        name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
+        for (name,) in names
+    }

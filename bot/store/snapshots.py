@@ -66,6 +66,12 @@ def oldest(connection: Connection) -> World:
     return newest(connection, up_to=pruned - 1) if pruned else World()
 
 
+def before_last(connection: Connection, events: int) -> World:
+    """Return the world of a snapshot at least so many events back, or as far back as there is."""
+    top = connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
+    return newest(connection, up_to=max(0, top - events, _meta(connection, "pruned_before") - 1))
+
+
 def _meta(connection: Connection, name: str) -> int:
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return int(row[0]) if row else 0

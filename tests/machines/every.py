@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from bot.core import events, model_events
+from bot.core import events, model_events, upgrade_events
 from bot.core.effects import Notify, Protect, Submit
 from bot.core.health_events import Judged, Probed, Proposed, Sampled, Treated
 from bot.core.machine import Instance, Table
@@ -183,6 +183,15 @@ def samples(world: World) -> list[Any]:
         *_of_people_and_disk(world),
         *_of_health(world),
         *_of_models(world),
+        upgrade_events.Upgraded(
+            at=world.at,
+            before="a",
+            build="b",
+            migrations=(),
+            backup="c",
+            operator="ana",
+            reason="r",
+        ),
     ]
 
 

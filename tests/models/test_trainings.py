@@ -4,6 +4,9 @@ from bot.core import model_events as e
 from bot.core.effects import Notify
 from bot.core.facts import AttemptEnded
 from bot.core.trainings import why_not
+from bot.desk.files import Beside
+from bot.engine.models import lost
+from bot.store.lease import Lease
 from tests.given import a_world, go, ticked
 
 
@@ -71,3 +74,25 @@ def test_a_report_out_of_its_order_cannot_be_taken():
     world = go(world, queued(world)).world
     assert why_not(world, queued(world)) == "TrainingQueued: training t1 is QUEUED"
     assert why_not(world, begun(world)) is None
+
+
+def test_a_trainer_without_its_lease_is_gone_whatever_its_training_has_come_to(tmp_path):
+    state, world = tmp_path / "state.db", a_world()
+    queue, begin = queued(world), begun(world)
+    retried = ended(world, again=True, reduced="half")
+    assert lost(state, world, world.at) == [], "nobody trains"
+    for events in ((queue,), (queue, begin), (queue, begin, retried)):
+        here = go(world, *events).world
+        lease = Lease(Beside(state).training, {"pid": 7, "run": "t1"})
+        assert lost(state, here, here.at) == []
+        lease.release()
+        (gone,) = lost(state, here, here.at)
+        told = go(here, gone)
+        assert told.world.state("training", "t1") == ""
+        assert any(
+            move.startswith("training t1: ") and move.endswith("→ FAILED") for move in told.moves
+        )
+        assert told.noted(AttemptEnded)[0].cause == "lost"
+        another = Lease(Beside(state).training, {"pid": 8, "run": "t2"})
+        assert [event.run for event in lost(state, here, here.at)] == ["t1"]
+        another.release()

@@ -16,13 +16,19 @@ from typing import Any
 import pytest
 
 from bot.core.settings import Strategy
+from bot.desk.files import Beside
 from bot.learn.features import feature_hash
 from bot.learn.training import NAMES
+from bot.store.lease import Lease
 from tests.faults.places import BUSY, ROOT, Place, connected, gone, until
 from tests.faults.seen import Since
 from tests.models.made import a_graph, published
 
-NEEDS = {"training": {"rows_min": 300, "rows_max": 4_000}, "models": {"skill_min": -1.0}}
+NEEDS = {
+    "training": {"rows_min": 300, "rows_max": 4_000},
+    "models": {"skill_min": -1.0},
+    "health": {"fast_real_seconds": 1},
+}
 STRATEGY = Strategy(**BUSY["strategy"])
 FITS = {"feature_hash": feature_hash(NAMES, STRATEGY)}
 
@@ -63,11 +69,13 @@ class Models(Place):
     def hand_in(self, model: str) -> None:
         """Report a training that made this model."""
         run = uuid.uuid4().hex[:8]
+        lease = Lease(Beside(self.state).training, {"run": run})  # or the bot takes us for dead
         self.report("TrainingQueued", run=run, rows=9)
         self.report("TrainingStarted", run=run, attempt=1, rows=9, pid=1)
         ended = {"cause": "ok", "reason": "made", "seconds": 1.0, "peak_mb": 1, "rows": 9}
         said = self.report("TrainingEnded", run=run, attempt=1, model=model, **ended)
         assert said["state"] == "SUCCEEDED", said
+        lease.release()
 
     def a_shadow(self, bias: float) -> str:
         """Make a model by hand and wait until the bot lets it score."""
@@ -227,6 +235,29 @@ def test_a_trainer_that_a_person_ends_says_so_and_leaves_no_process(place):
     until(lambda: gone(int(found[1])), "the process that learns is gone")
     run = json.loads(out)["run"]
     assert place.state_of("training", run) == "FAILED"
+
+
+def test_a_trainer_that_is_killed_has_failed_at_the_next_look_and_only_then_another_may_begin(
+    place,
+):
+    training = place.cli("train", "--json")
+    for line in training.stderr:
+        found = re.match(r"attempt 1 is process (\d+)", line)
+        if found:
+            break
+    run = place.rows("SELECT key FROM instance WHERE machine = 'training' AND state = 'RUNNING'")
+    code, document, err = place.run("train")
+    assert code == 3, err
+    assert document["error"].startswith(f"expected no other training of {place.state}, found one: ")
+    assert f"pid {training.pid}, run {run[0][0]}" in document["error"]
+    training.kill()
+    training.communicate(timeout=20)
+    until(lambda: gone(int(found[1])), "nobody learns for nobody")
+    place.until_state("training", "FAILED", key=run[0][0])
+    rows = place.rows("SELECT attempt, cause FROM training_attempt WHERE run = ?", run[0][0])
+    assert rows == [(0, "lost")]
+    told = place.rows("SELECT text FROM alerts WHERE text LIKE ?", f"training {run[0][0]} FAILED%")
+    assert "its trainer is gone without a word" in told[0][0]
 
 
 def test_a_champion_damaged_while_the_bot_was_dead_gives_way_at_boot_and_trading_goes_on(

@@ -8,13 +8,14 @@ from tests.faults.places import toml
 from tests.systemd import lab as labs
 
 CONFIG = {
-    "exchange": {"speed": 60},
+    "exchange": {"speed": 60, "symbols": ["BTCUSDT", "ETHUSDT"]},
     "roles": {
         "viewers_group": "bot-view",
         "operators_group": "bot-ops",
         "admins_group": "bot-admin",
     },
     "restarts": {"crashes_max": 3},
+    "training": {"rows_min": 300, "rows_max": 2_000},
 }
 QUICK = """
 [Service]
@@ -27,6 +28,10 @@ HEARD = """
 StandardOutput=append:/run/lab/alert.out
 StandardError=append:/run/lab/alert.out
 """
+LEARNT = """
+[Service]
+StandardError=append:/run/lab/train.err
+"""
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +43,12 @@ def lab(tmp_path_factory):
     try:
         made.installed = made.bot("install", "--json")
         made.write("/etc/trading-bot/bot.toml", toml(CONFIG))
-        for unit, text in (("trading-bot.service", QUICK), ("trading-bot-alert@.service", HEARD)):
+        drop_ins = (
+            ("trading-bot.service", QUICK),
+            ("trading-bot-alert@.service", HEARD),
+            ("trading-bot-train.service", LEARNT),
+        )
+        for unit, text in drop_ins:
             made.write(f"/etc/systemd/system/{unit}.d/lab.conf", text)
         made.run("systemctl", "daemon-reload", check=True)
         yield made

@@ -104,6 +104,25 @@ def test_a_bot_that_hangs_is_ended_by_the_watchdog_and_recovers(running):
     assert "Fatal Python error: Aborted" in running.read("/run/lab/bot.err"), "with a stack"
 
 
+def test_the_trainers_unit_makes_a_model_that_the_bot_lets_score(running):
+    until_running(running)
+    assert "trading-bot-train.timer" in running.run("systemctl", "list-unit-files").stdout
+    said = running.bot(
+        "train",
+        "--dry-run",
+        "--config",
+        "/etc/trading-bot/bot.toml",
+        "--state",
+        "/var/lib/trading-bot/state.db",
+    )
+    assert said.returncode == 0, said.stdout
+    done = running.run("systemctl", "start", TRAIN)
+    assert done.returncode == 0, running.read("/run/lab/train.err")
+    assert running.shows(TRAIN, "ExecMainStatus") == {"ExecMainStatus": "0"}
+    assert moves(running, "training")[-1][0] == "SUCCEEDED"
+    until(lambda: moves(running, "model")[-1][0] == "SHADOW", "the bot verified it")
+
+
 def test_a_trainer_that_dies_for_its_memory_leaves_the_bot_alone(running):
     pid = until_running(running)
     running.write("/opt/trading-bot/hungry.py", MEAL)

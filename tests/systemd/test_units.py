@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.training import train
+from bot.config.sections import Training
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SERVICES = sorted(path.name for path in DEPLOY.glob("bot*.service"))
 BESIDE = [name for name in SERVICES if name not in ("bot.service", "bot-alert@.service")]
@@ -62,6 +65,25 @@ def test_the_trainer_goes_first_and_the_bot_last():
     train, bot = settings("bot-train.service"), settings("bot.service")
     assert (train["MemoryMax"], train["Nice"], train["CPUWeight"]) == (["4G"], ["19"], ["20"])
     assert int(bot["CPUWeight"][0]) > 20
+
+
+def test_the_trainer_is_started_each_week_with_what_train_takes():
+    words = settings("bot-train.service")["ExecStart"][0].split()
+    assert words[1:4] == ["-m", "bot", "train"]
+    context = train.make_context("train", words[4:])
+    assert str(context.params["state"]) == "/var/lib/trading-bot/state.db"
+    assert str(context.params["config_path"]) == "/etc/trading-bot/bot.toml"
+    unit, found = settings("bot-train.service"), Training()
+    attempts = (found.retries + 1) * found.attempt_real_seconds
+    assert unit["TimeoutStartSec"] == ["6h"]
+    assert attempts < 6 * 3600, "the unit ends no training that its own limits allow"
+    assert int(unit["MemoryMax"][0].removesuffix("G")) * 1024 > found.memory_mb
+    assert settings("bot-train.timer")["OnCalendar"] == ["Sun 03:00 UTC"]
+
+
+@pytest.mark.parametrize("path", sorted(DEPLOY.glob("bot*.timer")), ids=lambda path: path.name)
+def test_each_timer_has_a_service_of_its_name(path):
+    assert path.with_suffix(".service").exists()
 
 
 def test_the_alert_depends_on_nothing_of_the_bot():

@@ -62,16 +62,20 @@ class _NoOracle:
         """Take nothing in."""
 
 
-def restore(file: Path, state: Path, operator: str, reason: str, stamp: str) -> Done:
+def restore(
+    file: Path, state: Path, operator: str, reason: str, stamp: str, *, migrated: bool = True
+) -> Done:
     """Put a backup in the database's place. The lease must be held.
 
+    ``migrated``: brought to this code; if not, it stays as the build that made it can read it.
     Raises ChainBroken for a damaged backup, SchemaMismatch for one of newer code, Refused.
     """
     found = backup.verify(file)
     old = _old(state)
     prepared = backup.copy_aside(file, state)
     connection = open_writer(prepared)
-    schema.migrate(connection, wall_ms())
+    if migrated:
+        schema.migrate(connection, wall_ms())
     epoch = max(old.epoch, _epoch(connection)) + 1
     new_head = _new_epoch(connection, epoch, (str(file), old.head, operator, reason))
     halted = _loosened(old, connection) if state.exists() else ""
