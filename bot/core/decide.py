@@ -278,6 +278,8 @@ ON: dict[type, tuple[Handler, ...]] = {
     events.Commanded:        (runs.command, attempts.answered),
     health_events.Sampled:          (examination.sampled,),
     health_events.Treated:          (attempts.treated,),
+    health_events.Refetched:        (feeds.refetched,),
+    health_events.Distrusted:       (holds.quarantine,),
     model_events.TrainingQueued:  (trainings.reported,),
     model_events.TrainingStarted: (trainings.reported,),
     model_events.TrainingEnded:   (trainings.reported,),

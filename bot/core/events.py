@@ -394,7 +394,6 @@ Journaled = (
     | Halted
     | Panicked
     | Commanded
-    | health_events.Sampled
-    | health_events.Treated
+    | health_events.Journaled
     | model_events.Journaled
 )

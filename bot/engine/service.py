@@ -17,11 +17,7 @@ from typing import Any
 
 from bot.config import Config, Loaded
 from bot.core import flags
-from bot.core.events import (
-    Commanded,
-    Event,
-    StopAsked,
-)
+from bot.core.events import Commanded, Event, StopAsked
 from bot.core.roles import VIEWER
 from bot.edge import artefacts, embedded
 from bot.edge.clock import MarketClock, monotonic_ns, today
@@ -146,9 +142,6 @@ class Service:
         self.probes = Probes(
             self.venue, paths, loaded, post=self.post, loop=self.loop, timings=self.timings
         )
-        means = Means(self.venue, paths, loaded, lambda: self.loop.world, self.post)
-        self.healer = Healer(means, self.probes.look)
-        self.runner = self._runner(probe)
         self.watch = Watch(
             self.venue,
             self.halt,
@@ -158,12 +151,34 @@ class Service:
             world=lambda: self.loop.world,
             lost=self._files_lost,
         )
+        self.link = self._link()
+        self.healer = self._healer()
+        self.runner = self._runner(probe)
         self.ranks = ranks(settings.roles)
         past = partial(lines.past, paths.state)
         self.commands = Commands(paths.socket, self._command, past, self.ranks)
         self.exit_code: asyncio.Future[int] | None = None
         self.exit_as = EXIT_OK
         self.asyncio_loop = asyncio.get_running_loop()
+
+    def _link(self) -> link.Link:
+        """Return what reaches the venue and keeps its streams up."""
+        return link.Link(
+            self.venue,
+            self.where,
+            self.loaded.config,
+            self.watch,
+            say=self.screen.say,
+            refused=self._refused,
+            tried=lambda: self.watchdog.moved(Part.FEED),
+        )
+
+    def _healer(self) -> Healer:
+        """Return what tries remedies."""
+        means = Means(
+            self.venue, self.paths, self.loaded, self.link, lambda: self.loop.world, self.post
+        )
+        return Healer(means, self.probes.look)
 
     def _runner(self, probe: Probe) -> Runner:
         """Return what carries effects out."""
@@ -235,15 +250,7 @@ class Service:
             self.asyncio_loop.add_signal_handler(number, self.stop, number.name)
 
     def _senses(self) -> Iterator[Coroutine[Any, Any, None]]:
-        yield link.keep(
-            self.venue,
-            self.where,
-            self.loaded.config,
-            self.watch,
-            say=self.screen.say,
-            refused=self._refused,
-            tried=lambda: self.watchdog.moved(Part.FEED),
-        )
+        yield self.link.run()
         yield self.watchdog.follow_loop()
         yield from self.watch.senses()
         yield from self.probes.senses()

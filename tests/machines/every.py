@@ -6,7 +6,15 @@ from typing import Any, get_args
 
 from bot.core import events, model_events
 from bot.core.effects import Notify, Protect, Submit
-from bot.core.health_events import Judged, Probed, Proposed, Sampled, Treated
+from bot.core.health_events import (
+    Distrusted,
+    Judged,
+    Probed,
+    Proposed,
+    Refetched,
+    Sampled,
+    Treated,
+)
 from bot.core.machine import Instance, Table
 from bot.core.remedy import Attempt, Remedy
 from bot.core.run_events import Answered
@@ -276,6 +284,8 @@ def _of_health(world: World) -> list[Any]:
         Proposed(at=at),
         *(Treated(at=at, run=RUN, ok=ok, said="s") for ok in (True, False)),
         *(Judged(at=at, well=well, said="s") for well in (True, False)),
+        Refetched(at=at, symbol=BTC, candles=candles(3), source="t"),
+        Distrusted(at=at, symbol=BTC, reason="r"),
     ]
 
 

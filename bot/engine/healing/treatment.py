@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bot.core.world import World
     from bot.edge.venues.bybit import Bybit
     from bot.engine.boot import Paths
+    from bot.engine.link import Link
 
 PACKAGE = f"{engine.__name__}.healing"
 
@@ -31,6 +32,7 @@ class Means(Struct, frozen=True):
     venue: Bybit
     paths: Paths
     loaded: Loaded
+    link: Link
     world: Callable[[], World]
     post: Callable[[Event], None]
 
