@@ -152,7 +152,8 @@ class Service:
             lost=self._files_lost,
         )
         self.link = self._link()
-        self.healer = self._healer()
+        means = Means(self.venue, paths, loaded, self.link, lambda: self.loop.world, self.post)
+        self.healer = Healer(means, self.probes.look)
         self.runner = self._runner(probe)
         self.ranks = ranks(settings.roles)
         past = partial(lines.past, paths.state)
@@ -172,13 +173,6 @@ class Service:
             refused=self._refused,
             tried=lambda: self.watchdog.moved(Part.FEED),
         )
-
-    def _healer(self) -> Healer:
-        """Return what tries remedies."""
-        means = Means(
-            self.venue, self.paths, self.loaded, self.link, lambda: self.loop.world, self.post
-        )
-        return Healer(means, self.probes.look)
 
     def _runner(self, probe: Probe) -> Runner:
         """Return what carries effects out."""
