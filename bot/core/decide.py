@@ -280,6 +280,7 @@ ON: dict[type, tuple[Handler, ...]] = {
     health_events.Treated:          (attempts.treated,),
     health_events.Refetched:        (feeds.refetched,),
     health_events.Distrusted:       (holds.quarantine,),
+    health_events.ResyncAsked:      (reconciliation.resync,),
     model_events.TrainingQueued:  (trainings.reported,),
     model_events.TrainingStarted: (trainings.reported,),
     model_events.TrainingEnded:   (trainings.reported,),

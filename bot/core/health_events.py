@@ -59,4 +59,8 @@ class Distrusted(Event, frozen=True):
     reason: str
 
 
-Journaled = Sampled | Treated | Refetched | Distrusted
+class ResyncAsked(Event, frozen=True):
+    """The account is to be read anew now, with its executions of the last hours."""
+
+
+Journaled = Sampled | Treated | Refetched | Distrusted | ResyncAsked

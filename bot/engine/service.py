@@ -116,8 +116,7 @@ class Service:
         )
         self.inbox = Inbox(loaded.config.store.queue_max)
         self.latch, self.halt, self.marks = Latch(), Halt(paths.halt), Marks()
-        self.words = LastWords(paths.words)
-        self.timings = Timings()
+        self.words, self.timings = LastWords(paths.words), Timings()
         self.models = Models(
             artefacts.folder_of(paths.state),
             settings.strategy,

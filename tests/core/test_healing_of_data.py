@@ -1,11 +1,12 @@
 """What remedies of market data ask of the core: candles taken in anew, a symbol held, streams begun anew."""
 
 from bot.core import healing, holds
+from bot.core.asking import pending
 from bot.core.checks import CHECKS
-from bot.core.effects import Backfill, Notify
+from bot.core.effects import Backfill, Notify, Reconcile
 from bot.core.events import StreamLost, StreamUp
 from bot.core.feeds import why_streamed
-from bot.core.health_events import Distrusted, Refetched
+from bot.core.health_events import Distrusted, Refetched, ResyncAsked
 from bot.core.machine import Level
 from bot.core.permission import entry_level
 from bot.core.remedy import Remedy
@@ -141,3 +142,10 @@ def test_market_data_that_is_begun_anew_proves_itself_and_stops_nothing_else():
     later = T + 5_000
     told = go(told.world, reconciled(later, as_of=later))
     assert told.world.private_lost == ""
+
+
+def test_a_resync_reads_the_account_in_full_beside_a_question_that_is_not_answered():
+    world = go(a_world(), StreamUp(at=T + 10_000, stream="private")).world
+    assert [question.depth for question in pending(world, Reconcile)] == ["light"]
+    told = go(world, ResyncAsked(at=world.at))
+    assert [question.depth for question in told.effects(Reconcile)] == ["full"]

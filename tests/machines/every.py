@@ -12,6 +12,7 @@ from bot.core.health_events import (
     Probed,
     Proposed,
     Refetched,
+    ResyncAsked,
     Sampled,
     Treated,
 )
@@ -286,6 +287,7 @@ def _of_health(world: World) -> list[Any]:
         *(Judged(at=at, well=well, said="s") for well in (True, False)),
         Refetched(at=at, symbol=BTC, candles=candles(3), source="t"),
         Distrusted(at=at, symbol=BTC, reason="r"),
+        ResyncAsked(at=at),
     ]
 
 
