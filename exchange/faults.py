@@ -18,6 +18,7 @@ A fault strikes answers of REST paths, frames of streams, whole connections, ord
     gap           stream        a closed candle is missing; REST has it
     hang_up       dial          a new stream is accepted and closed at once with `status`
     cut           now           open streams are cut, e.g. match /v5/private
+    forget        now           open streams lose their subscriptions to the topic
     maintenance   now           streams close with 1012, private requests answer 10016
     clock         now           the time shown and checked is wrong by `ms`
     stale_book    now           the displayed book of `symbol` stands still
@@ -68,6 +69,7 @@ KINDS: dict[str, tuple[Surface, ...]] = {
     "gap": ("stream",),
     "hang_up": ("dial",),
     "cut": ("now",),
+    "forget": ("now",),
     "maintenance": ("now",),
     "clock": ("now",),
     "stale_book": ("now",),

@@ -28,6 +28,7 @@ class Mishaps:
         self._closing: set[asyncio.Task[None]] = set()
         self._acts: dict[str, Callable[[Fault], None]] = {
             "cut": self._cut,
+            "forget": self._forget,
             "maintenance": self._maintain,
             "clock": self._set_clock,
             "stale_book": lambda fault: venue.market.freeze_book(self._instrument(fault).symbol),
@@ -54,6 +55,10 @@ class Mishaps:
         for connection in list(self._hub.connections):
             if connection.path.startswith(fault.match):
                 connection.cut()
+
+    def _forget(self, fault: Fault) -> None:
+        for connection in self._hub.connections:
+            connection.topics = {t for t in connection.topics if not t.startswith(fault.match)}
 
     def _maintain(self, fault: Fault) -> None:
         self._begun[fault.number] = self._venue.clock.now_ms()

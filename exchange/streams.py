@@ -221,7 +221,8 @@ class Hub:
         if kind == "status":
             return topic == "system.status"
         parts = topic.split(".")
-        if self.venue.market.catalogue.get(kind, parts[-1]) is None:
+        market = self.venue.market
+        if market.catalogue.get(kind, parts[-1]) is None or (kind, parts[-1]) in market.closed:
             return False
         if parts[0] == "kline":
             return len(parts) == 3 and parts[1] in INTERVALS

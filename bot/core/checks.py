@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from bot.core import doubt, models, positions
+from bot.core import doubt, holds, models, positions
 from bot.core.effects import Cancel, Notify
-from bot.core.feeds import INTERVAL_MS, LIVE
+from bot.core.feeds import INTERVAL_MS, LIVE, STALE
 from bot.core.world import DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
@@ -82,12 +82,21 @@ def _candles(world: World) -> Iterator[Finding]:
     limit = max(world.settings.health.candle_seconds, world.real_ms(10) / 1000)
     for symbol, feed in world.feeds.items():
         state = world.instance_of("feed", symbol)
+        if world.public_lost and state is not None and state.state == STALE:
+            continue  # what ails every symbol at once is the check of streams'
         age = (world.at - feed.last - INTERVAL_MS) / 1000
-        if not feed.last:
+        held = holds.quarantined(world, symbol)
+        behind = (feed.last - feed.measured) // INTERVAL_MS if feed.measured else 0
+        if held:
+            yield Finding(True, held, age, limit, symbol)
+        elif not feed.last:
             yield Finding(True, "no candle yet", None, limit, symbol)
         elif state is not None and state.state != LIVE:
             said = f"feed is {state.state}: {state.reason}"
             yield Finding(False, said, age, limit, symbol)
+        elif behind > 0:
+            said = f"indicators were not derived from the newest {behind} candles"
+            yield Finding(False, said, behind, 0, symbol)
         else:
             yield _within("the newest candle closed {} s ago", age, limit, symbol)
 
@@ -252,7 +261,12 @@ def _chain(world: World) -> Iterator[Finding]:
 CHECKS: dict[str, Check] = {
     check.name: check
     for check in (
-        Check("candles", "Every symbol's candles arrive, without gaps.", FAST, _candles),
+        Check(
+            "candles",
+            "Every symbol's candles arrive, without gaps, and are measured.",
+            FAST,
+            _candles,
+        ),
         Check("streams", "Both streams are up.", FAST, _streams),
         Check("venue", "The venue answers, and soon.", FAST, _venue),
         Check(

@@ -28,6 +28,7 @@ from bot.core.events import (
     VenueConnected,
 )
 from bot.core.facts import CandleStored
+from bot.core.health_events import Refetched
 from bot.core.holds import HOLD
 from bot.core.machine import BORN, Level, Row, Table, always
 from bot.core.turn import Question, Turn
@@ -82,6 +83,17 @@ def late(world: World, event: Ticked, key: str) -> str | None:
     if missing >= 1 and overdue > stale_after_ms(world):
         return f"{missing} closed candles did not arrive"
     return None
+
+
+def why_streamed(world: World, symbol: str) -> str | None:
+    """Tell why a symbol is not the one that its stream left out, or None if it is."""
+    if symbol not in world.feeds:
+        return None
+    if world.public_lost:
+        return f"the public stream is down, not {symbol} alone: {world.public_lost}"
+    if world.state("feed", symbol) == STALE:
+        return None
+    return f"prices of {symbol} arrive: the stream is not what is missing"
 
 
 def quoted(world: World, event: Ticked, key: str) -> str | None:
@@ -275,6 +287,18 @@ def backfilled(turn: Turn, event: Backfilled) -> None:
         turn.emit(backfill(turn.world, event.symbol))
 
 
+def refetched(turn: Turn, event: Refetched) -> None:
+    """Let a warm-up that was fetched anew take the place of what was known of a symbol."""
+    feed = turn.world.feeds.get(event.symbol)
+    if feed is None:
+        return
+    turn.put("feeds", event.symbol, replace(feed, last=0))
+    anew = Backfilled(
+        at=turn.world.at, symbol=event.symbol, candles=event.candles, source=event.source
+    )
+    backfilled(turn, anew)
+
+
 def _restart(world: World, event: Backfilled) -> bool:
     """Tell whether the venue gave a whole new warm-up, so that older candles no longer matter."""
     return len(event.candles) >= world.settings.market.warmup_candles
@@ -301,10 +325,10 @@ def _take(
 
 
 def measured(turn: Turn, event: Measured) -> None:
-    """Remember how far a minute moves: prices are judged by it."""
+    """Remember what was measured last, and how far a minute moves: prices are judged by it."""
     feed = turn.world.feeds.get(event.symbol)
     if feed is not None:
-        turn.put("feeds", event.symbol, replace(feed, atr=event.atr))
+        turn.put("feeds", event.symbol, replace(feed, atr=event.atr, measured=event.open_time))
 
 
 def refused(turn: Turn, event: FramesRefused) -> None:

@@ -60,10 +60,14 @@ def why_not(world: World, remedy: Remedy, check: str) -> str | None:
 
 
 def for_check(world: World, check: str) -> list[Remedy]:
-    """Return the remedies for a check, the likeliest to cure first."""
+    """Return the remedies for a check, the likeliest to cure first, last resorts behind them."""
     name = check.partition(" ")[0]
     found = [remedy for remedy in world.remedies if {name, check} & set(remedy.checks)]
-    return sorted(found, key=lambda r: -worth(world.healing.record.get(f"{name} {r.name}", (0, 0))))
+
+    def rank(remedy: Remedy) -> tuple[bool, float]:
+        return remedy.last, -worth(world.healing.record.get(f"{name} {remedy.name}", (0, 0)))
+
+    return sorted(found, key=rank)
 
 
 def choose(world: World, check: str, *, high: bool = False) -> Remedy | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.core.event import Event
+from bot.core.values import Candle
 
 
 class Sampled(Event, frozen=True):
@@ -40,4 +41,26 @@ class Judged(Event, frozen=True):
     said: str
 
 
-Journaled = Sampled | Treated
+# -- what remedies ask of the core -----------------------------------------------------------------
+
+
+class Refetched(Event, frozen=True):
+    """A symbol's whole warm-up was fetched anew: it takes the place of what was known."""
+
+    symbol: str
+    candles: tuple[Candle, ...]
+    source: str
+
+
+class Distrusted(Event, frozen=True):
+    """Nothing made a symbol's data right."""
+
+    symbol: str
+    reason: str
+
+
+class ResyncAsked(Event, frozen=True):
+    """The account is to be read anew now, with its executions of the last hours."""
+
+
+Journaled = Sampled | Treated | Refetched | Distrusted | ResyncAsked

@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING
 from bot.core.effects import Effect, Notify
 from bot.core.events import Commanded, Latched, Limited, Poisoned, Started
 from bot.core.guard import cancel_entries
+from bot.core.health_events import Distrusted
 from bot.core.machine import BORN, Level, Row, Table, always
 from bot.core.world import ACCOUNT
 
 if TYPE_CHECKING:
     from bot.core.turn import Turn
     from bot.core.world import World
+
+
+QUARANTINE = "quarantine"
+"""The control that holds a symbol whose data is not to be trusted."""
 
 
 class HoldState(StrEnum):
@@ -76,6 +81,20 @@ HOLD = Table("hold", HoldState, (
     Row(HELD,         Commanded, released,              FREE),
 ), key="account or symbol", lowers={HELD: Level.REDUCE_ONLY})
 # fmt: on
+
+
+def quarantine(turn: Turn, event: Distrusted) -> None:
+    """Hold a symbol whose data nothing made right."""
+    limited = Limited(at=turn.world.at, control=QUARANTINE, reason=event.reason)
+    if event.symbol in turn.world.feeds:
+        turn.fire(HOLD, limited, event.symbol)
+
+
+def quarantined(world: World, symbol: str) -> str | None:
+    """Tell why a symbol is held by quarantine, or None if it is not."""
+    hold = world.instance_of(HOLD.name, symbol)
+    mine = hold is not None and hold.state == HELD and hold.reason.startswith(f"{QUARANTINE}: ")
+    return hold.reason if hold is not None and mine else None
 
 
 def hold_account(turn: Turn, event: Poisoned | Latched) -> None:

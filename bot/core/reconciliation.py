@@ -18,6 +18,7 @@ from bot.core.asking import LOOK_BACK_MS, account_question, ask_account, pending
 from bot.core.effects import Notify, Reconcile
 from bot.core.events import Compared, Limited, Reconciled, Started, Ticked
 from bot.core.facts import AccountCompared, CashMoved
+from bot.core.health_events import ResyncAsked
 from bot.core.holds import HOLD
 from bot.core.machine import BORN, Level, Row, Table, always
 from bot.core.values import ZERO, CashMove
@@ -156,6 +157,11 @@ def difference(world: World, event: Reconciled) -> Iterator[str]:
             f"{symbol} {there[symbol]:f} is open at the venue and not traded here: close it there,"
             " add it to market.symbols, or give the bot an account of its own"
         )
+
+
+def resync(turn: Turn, event: ResyncAsked) -> None:
+    """Read the account in full now, even beside a question whose answer does not come."""
+    turn.emit(account_question(turn.world, "full"))
 
 
 def due(turn: Turn, event: Ticked) -> None:

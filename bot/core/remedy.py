@@ -19,7 +19,7 @@ class Remedy(Struct, frozen=True):
     ``attempts``: at most so many a day of lived time.
     ``cool_real_seconds``: pause before it is tried again on the same check. ``within_real_seconds``:
     time for the check to be well again afterwards. ``backs_up``: what it copies first, in words.
-    ``venue``: it is of no use while the venue is away.
+    ``venue``: it is of no use while the venue is away. ``last``: it is tried when no other is left.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Remedy(Struct, frozen=True):
     backs_up: str
     verified: str
     venue: bool = False
+    last: bool = False
 
 
 class Try(Struct, frozen=True, array_like=True):

@@ -21,6 +21,7 @@ HOUR_MS = 3_600_000
 
 class FeedData(Struct, frozen=True):
     """What is known of a symbol's data. ``last`` is the open time of the newest closed candle,
+    ``measured`` of the newest that indicators were derived from (0: of none yet),
     ``close`` its close, ``atr`` the range of a minute (quote units), ``volume`` base units a minute.
     """
 
@@ -33,6 +34,7 @@ class FeedData(Struct, frozen=True):
     close: float = 0.0
     atr: float = 0.0
     volume: float = 0.0
+    measured: int = 0
 
 
 class Account(Struct, frozen=True):

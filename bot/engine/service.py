@@ -17,8 +17,7 @@ from typing import Any
 
 from bot.config import Config, Loaded
 from bot.core import flags
-from bot.core.events import Commanded, Event, StopAsked
-from bot.core.roles import VIEWER
+from bot.core.events import Event, StopAsked
 from bot.edge import artefacts, embedded
 from bot.edge.clock import MarketClock, monotonic_ns, today
 from bot.edge.commands import Commands, Request
@@ -30,6 +29,7 @@ from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.frames import Marks
 from bot.engine import boot, lines, link, reserves
 from bot.engine.build import build_id
+from bot.engine.callers import asked
 from bot.engine.effects import Runner
 from bot.engine.gate import Gate
 from bot.engine.healing import Means
@@ -38,7 +38,7 @@ from bot.engine.inbox import Inbox
 from bot.engine.latch import Latch
 from bot.engine.loop import Hooks, Loop
 from bot.engine.metrics import Exporter, Sources
-from bot.engine.models import Models, heard
+from bot.engine.models import Models
 from bot.engine.probes import Probes
 from bot.engine.protect import protect_only
 from bot.engine.reactor import Committed, Probe, no_probe
@@ -116,8 +116,7 @@ class Service:
         )
         self.inbox = Inbox(loaded.config.store.queue_max)
         self.latch, self.halt, self.marks = Latch(), Halt(paths.halt), Marks()
-        self.words = LastWords(paths.words)
-        self.timings = Timings()
+        self.words, self.timings = LastWords(paths.words), Timings()
         self.models = Models(
             artefacts.folder_of(paths.state),
             settings.strategy,
@@ -142,9 +141,6 @@ class Service:
         self.probes = Probes(
             self.venue, paths, loaded, post=self.post, loop=self.loop, timings=self.timings
         )
-        means = Means(self.venue, paths, loaded, self.loop, self.post, self.models.load)
-        self.healer = Healer(means, self.probes.look)
-        self.runner = self._runner(probe)
         self.watch = Watch(
             self.venue,
             self.halt,
@@ -154,12 +150,36 @@ class Service:
             world=lambda: self.loop.world,
             lost=self._files_lost,
         )
+        self.link = self._link()
+        means = Means(
+            venue=self.venue,
+            paths=paths,
+            loaded=loaded,
+            loop=self.loop,
+            link=self.link,
+            post=self.post,
+            load=self.models.load,
+        )
+        self.healer = Healer(means, self.probes.look)
+        self.runner = self._runner(probe)
         self.ranks = ranks(settings.roles)
         past = partial(lines.past, paths.state)
         self.commands = Commands(paths.socket, self._command, past, self.ranks)
         self.exit_code: asyncio.Future[int] | None = None
         self.exit_as = EXIT_OK
         self.asyncio_loop = asyncio.get_running_loop()
+
+    def _link(self) -> link.Link:
+        """Return what reaches the venue and keeps its streams up."""
+        return link.Link(
+            self.venue,
+            self.where,
+            self.loaded.config,
+            self.watch,
+            say=self.screen.say,
+            refused=self._refused,
+            tried=lambda: self.watchdog.moved(Part.FEED),
+        )
 
     def _runner(self, probe: Probe) -> Runner:
         """Return what carries effects out."""
@@ -232,15 +252,7 @@ class Service:
             self.asyncio_loop.add_signal_handler(number, self.stop, number.name)
 
     def _senses(self) -> Iterator[Coroutine[Any, Any, None]]:
-        yield link.keep(
-            self.venue,
-            self.where,
-            self.loaded.config,
-            self.watch,
-            say=self.screen.say,
-            refused=self._refused,
-            tried=lambda: self.watchdog.moved(Part.FEED),
-        )
+        yield self.link.run()
         yield self.watchdog.follow_loop()
         yield from self.watch.senses()
         yield from self.probes.senses()
@@ -359,38 +371,9 @@ class Service:
     # -- operator ----------------------------------------------------------------------------------
 
     def _command(self, request: Request, caller: Caller) -> str | None:
-        """Post an operator's command; the answer is what its run becomes."""
-        if request.op == "report":
-            return self._report(request, caller)
-        if not request.id or len(request.id) > 64:
-            return f"id: expected 1 to 64 characters, found {len(request.id)}"
-        if request.id in self.loop.world.commands:
-            return f"id: {request.id} was used before; see operator_actions for what became of it"
-        now = self.clock.now()
-        expires_at = now + self.clock.real_ms(request.ttl) if request.ttl else 0
-        self.post(
-            Commanded(
-                at=now,
-                id=request.id,
-                verb=request.verb,
-                args=request.args,
-                operator=caller.name,
-                identity="kernel",
-                reason=request.reason[:500],
-                expires_at=expires_at,
-                role=caller.role,
-                uid=caller.uid,
-            )
-        )
-        return None
-
-    def _report(self, request: Request, caller: Caller) -> str | None:
-        """Post what a trainer tells; the answer is what its training becomes."""
-        if caller.role == VIEWER:
-            return f"expected role operator for a report, found viewer (uid {caller.uid})"
+        """Post what a caller asks or reports; return why not."""
         try:
-            event = heard(request.event, self.loop.world, self.clock.now(), caller.name)
+            self.post(asked(request, caller, self.loop.world, self.clock))
         except Refused as error:
             return str(error)
-        self.post(event)
         return None

@@ -21,6 +21,7 @@ from bot.core.values import OrderStatus, Side
 from bot.edge.venues.frames import Marks
 from bot.edge.venues.send import send_order
 from bot.edge.venues.stream import Timing, private_stream, public_stream
+from bot.errors import Retryable
 from tests.edge.worlds import Recorder, entry, running, venue_at
 
 QUICK = Timing(stale=5.0, data_only=True, backoff_min=0.02, flush=0.05)
@@ -287,3 +288,26 @@ async def test_a_refused_subscription_is_an_outage_told_once():
     (lost,) = post.of(StreamLost)
     assert "no\N{REPLACEMENT CHARACTER}[2J such topic" in lost.reason
     assert not post.of(StreamUp)
+
+
+async def test_a_stream_that_is_dropped_is_up_anew_at_once(exchange):
+    post = Recorder()
+    async with exchange.venue() as venue:
+        stream = public_stream(venue, SYMBOLS, Marks(), post, QUICK)
+        async with running(stream):
+            await post.count(StreamUp, 1)
+            await asyncio.gather(*(stream.anew(f"it is silent, says {n}") for n in range(2)))
+    assert (stream.connects, stream.ends) == (2, 1)
+    assert [lost.reason for lost in post.of(StreamLost)] == ["it is silent, says 1"]
+
+
+async def test_a_stream_that_waits_to_be_dialed_is_dialed_at_once_and_says_why_it_is_not_up():
+    patient = msgspec.structs.replace(QUICK, backoff_min=60.0, backoff_max=60.0)
+    async with venue_at("http://127.0.0.1:1") as venue:
+        stream = public_stream(venue, SYMBOLS, Marks(), Recorder(), patient)
+        async with running(stream):
+            with pytest.raises(Retryable, match="did not come up: ConnectionRefused"):
+                await asyncio.wait_for(stream.anew("now"), 10)
+            with pytest.raises(Retryable, match="did not come up"):
+                await asyncio.wait_for(stream.anew("once more"), 10)
+    assert stream.tries == 2

@@ -40,7 +40,8 @@ class Alive:
 
     def cure(self):
         none = SimpleNamespace()
-        return asyncio.run(act(Means(none, self.paths, none, self.loop, None, None), ""))
+        rest = dict.fromkeys(("venue", "loaded", "link", "post", "load"), none)
+        return asyncio.run(act(Means(paths=self.paths, loop=self.loop, **rest), ""))
 
     def damage(self, sql):
         other = open_writer(self.paths.state)

@@ -303,6 +303,25 @@ def test_an_instrument_is_delisted_and_listed_again(start: Start) -> None:
     assert client.order()["retCode"] == 0
 
 
+def test_a_delisted_instrument_may_not_be_subscribed_to(start: Start) -> None:
+    client = start().client
+    client.control("fault", kind="delist", symbol="BTCUSDT")
+    stream = client.stream("linear", "tickers.ETHUSDT")
+    stream.send({"op": "subscribe", "args": ["tickers.BTCUSDT"]})
+    answer = stream.next(lambda frame: frame.get("op") == "subscribe", "the answer")
+    assert "handler not found" in answer["ret_msg"]
+
+
+def test_a_forgotten_topic_brings_nothing_and_the_others_go_on(start: Start) -> None:
+    client = start().client
+    stream = client.stream("linear", "tickers.BTCUSDT", "tickers.ETHUSDT")
+    client.control("fault", kind="forget", match="tickers.BTCUSDT")
+    stream.send({"op": "ping"})
+    stream.next(lambda frame: frame.get("op") == "ping", "the answer to a ping")
+    after = [stream.frame(5)["topic"] for _ in range(4)]
+    assert set(after) == {"tickers.ETHUSDT"}
+
+
 def test_the_filters_of_an_instrument_change(start: Start) -> None:
     client = start().client
     before = instrument(client)

@@ -6,7 +6,16 @@ from typing import Any, get_args
 
 from bot.core import events, model_events, upgrade_events
 from bot.core.effects import Notify, Protect, Submit
-from bot.core.health_events import Judged, Probed, Proposed, Sampled, Treated
+from bot.core.health_events import (
+    Distrusted,
+    Judged,
+    Probed,
+    Proposed,
+    Refetched,
+    ResyncAsked,
+    Sampled,
+    Treated,
+)
 from bot.core.machine import Instance, Table
 from bot.core.remedy import Attempt, Remedy
 from bot.core.run_events import Answered
@@ -285,6 +294,9 @@ def _of_health(world: World) -> list[Any]:
         Proposed(at=at),
         *(Treated(at=at, run=RUN, ok=ok, said="s") for ok in (True, False)),
         *(Judged(at=at, well=well, said="s") for well in (True, False)),
+        Refetched(at=at, symbol=BTC, candles=candles(3), source="t"),
+        Distrusted(at=at, symbol=BTC, reason="r"),
+        ResyncAsked(at=at),
     ]
 
 

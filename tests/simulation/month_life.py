@@ -140,9 +140,9 @@ class Life:
         )
 
     def _healer(self) -> Healer:
-        nothing: Any = None  # no scripted remedy looks at the configuration
+        rest: Any = dict.fromkeys(("loaded", "link", "load"))  # no scripted remedy looks at these
         port: Any = self.port
-        means = Means(port, self.outside.paths, nothing, lambda: self.world, self.post)
+        means = Means(venue=port, paths=self.outside.paths, loop=self.loop, post=self.post, **rest)
         return Healer(means, self.outside.look)
 
     # -- life --------------------------------------------------------------------------------------

@@ -213,9 +213,8 @@ async def test_vc70_a_public_address_that_turns_the_bot_away_is_trouble(world, t
         there = world.exchange.url, world.exchange.ws_url
         where = Venue(*there, f"ws://127.0.0.1:{port}", "paperkey", "papersecret")
         watch = SimpleNamespace(post=post, marks=marks, follow_clock=venue.sync_clock)
-        task = asyncio.create_task(
-            link.keep(venue, where, config, watch, say=print, refused=pytest.fail, tried=bool)
-        )
+        way = link.Link(venue, where, config, watch, say=print, refused=pytest.fail, tried=bool)
+        task = asyncio.create_task(way.run())
         try:
             (told,) = await post.count(VenueTroubled, 1)
         finally:

@@ -21,10 +21,12 @@ from bot.edge.venues.bybit import Bybit
 from bot.edge.venues.dcp import TOPIC, Dcp
 from bot.edge.venues.frames import Marks, Post, PrivateReader, PublicReader, head_of
 from bot.edge.venues.trouble import Trouble
+from bot.errors import Retryable
 
 ARGS_MAX = 10
 FRAME_BYTES_CUT = 4 << 20  # a frame this large ends the connection
 LOGIN_REAL_SECONDS = 10.0
+LOOK_SECONDS = 0.05
 PING = '{"op":"ping"}'
 PRIVATE_TOPICS = ("order", "execution", "position")
 
@@ -54,7 +56,9 @@ class Stream:
     """One connection that is made anew whenever it ends; ``run`` it in a task of its own.
 
     ``post`` gets ``StreamUp`` once subscribed, ``StreamLost`` once for each outage, and the
-    reader's events. Whatever the venue sends, nothing but cancellation ends ``run``.
+    reader's events. Whatever the venue sends, nothing but cancellation ends ``run``. Sessions are
+    counted from one: ``tries`` were begun, ``connects`` were up, ``ends`` are over, the newest of
+    them because of ``ended``.
     """
 
     def __init__(
@@ -71,7 +75,9 @@ class Stream:
         tried: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
-        self.connects = 0
+        self.connects = self.tries = self.ends = 0
+        self.is_up = False
+        self.ended = ""
         self._path = path
         self._topics = tuple(topics)
         self._reader = reader
@@ -81,6 +87,28 @@ class Stream:
         self._dcp = dcp
         self._tried = tried
         self._outage_told = False
+        self._patience: asyncio.Timeout | None = None
+        self._dropped = ""
+
+    async def anew(self, reason: str) -> None:
+        """End the session, or the pause before the next, and wait until that one is up.
+
+        One that is being dialed is left to it. Raises Retryable if it ended instead.
+        """
+        if self.tries > self.ends and not self.is_up:
+            await self.up(self.tries)
+            return
+        following, self._dropped = self.tries + 1, reason
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(asyncio.get_running_loop().time())
+        await self.up(following)
+
+    async def up(self, session: int) -> None:
+        """Wait until this session, or a later one, is up. Raises Retryable if it ended instead."""
+        while not self.is_up or self.tries < session:
+            if self.ends >= session:
+                raise Retryable(f"the {self.name} stream did not come up: {self.ended}")
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def run(self) -> None:
         """Keep the stream up until cancelled."""
@@ -99,7 +127,9 @@ class Stream:
         while True:
             began = monotonic_ns()
             self._tried()
+            self.tries += 1
             reason = await self._why_ended()
+            self.is_up, self.ends, self.ended = False, self.tries, reason
             if not self._outage_told:
                 self._outage_told = True
                 now = self._venue.clock.now()
@@ -107,14 +137,19 @@ class Stream:
             steady = monotonic_ns() - began > self._timing.steady * 1e9
             failures = 0 if steady else min(failures + 1, 10)
             least, most = self._timing.backoff_min, self._timing.backoff_max
-            await asyncio.sleep(backoff(failures, least, most))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None) as self._patience:
+                    await asyncio.sleep(backoff(failures, least, most))
 
     async def _why_ended(self) -> str:
         """Run one session to its end and return why it ended."""
+        self._dropped = ""
         try:
-            await self._session()
+            async with asyncio.timeout(None) as self._patience:
+                await self._session()
         except TimeoutError as error:
-            return str(error) or f"nothing heard for too long (limit {self._timing.stale:g} s)"
+            silence = f"nothing heard for too long (limit {self._timing.stale:g} s)"
+            return self._dropped or str(error) or silence
         except InvalidStatus as error:
             self._hear_status(error.response.status_code)
             return f"InvalidStatus: {error}"
@@ -144,6 +179,7 @@ class Stream:
             await self._subscribe(socket)
             self.connects += 1
             self._outage_told = False
+            self.is_up = True
             self._post(StreamUp(at=self._venue.clock.now(), stream=self.name))
             beside = [asyncio.create_task(self._pinging(socket))]
             if self._dcp is not None:  # asked for by itself: one bad topic refuses a whole request

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from bot.core.world import World
     from bot.edge.venues.bybit import Bybit
     from bot.engine.boot import Paths
+    from bot.engine.link import Link
     from bot.engine.loop import Loop
     from bot.store.writer import Writer
 
 PACKAGE = f"{engine.__name__}.healing"
 
 
-class Means(Struct, frozen=True):
+class Means(Struct, frozen=True, kw_only=True):
     """What a treatment may use. ``post`` takes events: what only the core may do is asked of it.
 
     ``load`` verifies a model's files and loads them; the event that it returns is to be posted.
@@ -39,6 +40,7 @@ class Means(Struct, frozen=True):
     paths: Paths
     loaded: Loaded
     loop: Loop
+    link: Link
     post: Callable[[Event], None]
     load: Callable[[str], Awaitable[ModelVerified | ModelRefused]]
 
