@@ -151,16 +151,6 @@ class Service:
             lost=self._files_lost,
         )
         self.link = self._link()
-        means = Means(
-            venue=self.venue,
-            paths=paths,
-            loaded=loaded,
-            loop=self.loop,
-            link=self.link,
-            post=self.post,
-            load=self.models.load,
-        )
-        self.healer = Healer(means, self.probes.look)
         self.runner = self._runner(probe)
         self.ranks = ranks(settings.roles)
         past = partial(lines.past, paths.state)
@@ -168,6 +158,19 @@ class Service:
         self.exit_code: asyncio.Future[int] | None = None
         self.exit_as = EXIT_OK
         self.asyncio_loop = asyncio.get_running_loop()
+
+    def _healer(self) -> Healer:
+        """Return what carries remedies out."""
+        means = Means(
+            venue=self.venue,
+            paths=self.paths,
+            loaded=self.loaded,
+            loop=self.loop,
+            link=self.link,
+            post=self.post,
+            load=self.models.load,
+        )
+        return Healer(means, self.probes.look)
 
     def _link(self) -> link.Link:
         """Return what reaches the venue and keeps its streams up."""
@@ -194,7 +197,7 @@ class Service:
             leave=self._leave,
             broken=self._fatal,
             probe=probe,
-            carriers={**self.models.carriers(), **self.healer.carriers()},
+            carriers={**self.models.carriers(), **self._healer().carriers()},
         )
 
     # -- life --------------------------------------------------------------------------------------
