@@ -31,7 +31,10 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Task(Struct, frozen=True):
-    """What to learn from, and within which limits; ``rows`` candles of all symbols at most."""
+    """What to learn from, and within which limits; ``rows`` candles of all symbols at most.
+
+    ``trainer``: the process that waits for the result; without it nobody learns.
+    """
 
     state: str
     run: str
@@ -39,6 +42,7 @@ class Task(Struct, frozen=True):
     symbols: tuple[str, ...]
     settings: Settings
     training: Training
+    trainer: int = 0
 
 
 class Result(Struct, frozen=True):
@@ -147,6 +151,8 @@ def main() -> NoReturn:
     """Do one task, and leave with the code that tells how."""
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
     confine(task.training)
+    if task.trainer and os.getppid() != task.trainer:
+        os._exit(NO_USE)  # it died before its death could end this process
     code = 0
     try:
         result = learn(task)

@@ -79,7 +79,9 @@ def train(
     config = load(config_path, os.environ, "").config
     limits = config.training
     run = uuid.uuid4().hex[:12]
-    task = Task(str(state), run, limits.rows_max, symbols, config.settings, limits)
+    task = Task(
+        str(state), run, limits.rows_max, symbols, config.settings, limits, trainer=os.getpid()
+    )
     seen = _seen(task)
     if dry_run or seen["refused"]:
         return _would(seen, as_json=as_json)

@@ -85,7 +85,7 @@ def lost(state: Path, world: World, at: int) -> list[TrainingEnded]:
     frees it however the process ends. ``world`` was read before.
     """
     runs = list(world.machines.get("training", {}))
-    holder = files.holder(files.Beside(state).training) if runs else None
+    holder = files.holder(files.Beside(state).training)
     return [
         TrainingEnded(
             at=at,

@@ -108,10 +108,11 @@ class Probes:
         """See whether whoever reported a training is still there to report its end."""
         while True:
             await asyncio.sleep(self.limits.fast_real_seconds)
+            world, now = self.loop.world, self.venue.clock.now()
+            if not world.machines.get("training"):
+                continue
             try:
-                gone = await asyncio.to_thread(
-                    models.lost, self.paths.state, self.loop.world, self.venue.clock.now()
-                )
+                gone = await asyncio.to_thread(models.lost, self.paths.state, world, now)
             except TROUBLE:
                 continue  # the next look tells
             for ended in gone:
