@@ -16,7 +16,7 @@ from tests.faults.places import ROOT, Place
 
 NEWEST = migrations.names()[-1]
 CONFIG = {
-    "upgrade": {"stop_real_seconds": 20, "start_real_seconds": 20, "health_real_seconds": 1},
+    "upgrade": {"stop_real_seconds": 60, "start_real_seconds": 60, "health_real_seconds": 1},
     "exchange": {"speed": 60},
 }
 

@@ -21,7 +21,7 @@ def place(tmp_path):
 def test_an_upgrade_that_fails_is_rolled_back_and_one_that_is_well_stays(place):
     place.start_exchange()
     old = place.start_older()
-    place.until_state("process", "RUNNING")
+    place.until_state("process", "RUNNING", seconds=40)
 
     # step one, beside the running bot
     code, found = place.upgrade("check")
@@ -39,9 +39,9 @@ def test_an_upgrade_that_fails_is_rolled_back_and_one_that_is_well_stays(place):
     # step two, and the new build dies
     code, done = place.upgrade("apply", "--reason", "the spring release")
     assert (code, done["stage"]) == (0, "APPLIED"), done
-    assert old.wait(20) == 0, "it stopped cleanly"
+    assert old.wait(40) == 0, "it stopped cleanly"
     new = place.start_bot()
-    until(lambda: place.state_of("process") == "RUNNING", "the new build runs")
+    until(lambda: place.state_of("process") == "RUNNING", "the new build runs", 40)
     new.send_signal(signal.SIGKILL)
     new.wait(10)
     code, done = place.upgrade("confirm")
@@ -53,10 +53,10 @@ def test_an_upgrade_that_fails_is_rolled_back_and_one_that_is_well_stays(place):
 
     # the new build is not started again, the old one goes on as a new epoch
     refused = place.start_bot(out="refused.out")
-    assert refused.wait(20) == 78, "a service manager gives up at once"
+    assert refused.wait(40) == 78, "a service manager gives up at once"
     assert f"start build {found['before']}" in place.said("refused.out")
     old = place.start_older()
-    until(lambda: place.state_of("process") == "RUNNING", lambda: place.said("older.out"))
+    until(lambda: place.state_of("process") == "RUNNING", lambda: place.said("older.out"), 40)
     assert place.rows("SELECT value FROM meta WHERE name = 'epoch'") == [("2",)]
 
     # once more, and it stays
