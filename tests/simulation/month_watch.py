@@ -285,6 +285,10 @@ class Watcher:
                     text = f"{symbol} has no stop at the venue for {bare_for:.1f} s"
                     self.wrong.append(f"{text} ({name}, limit {LIMITS[name]:g} s)")
 
+    def clock_jumped(self) -> None:
+        """A clock that is set has the wait for the next reading of the account begin anew."""
+        self._naked = {key: since for key, since in self._naked.items() if key[0] == "known"}
+
     def differs(self, life: Life) -> str:
         """Return where the bot's ledger is not the venue's books, "" if it is nowhere."""
         world, found = life.world, []
