@@ -54,6 +54,7 @@ class Books:
         self.moves: list[CashMove] = []
         self.wrong: list[str] = []
         self.received: Counter[str] = Counter()
+        self.protected: Counter[str] = Counter()
         self.tell: Callable[[Any], None] = lambda told: None
         self._reducing: set[str] = set()
         self._brackets: dict[str, Bracket] = {}
@@ -195,6 +196,7 @@ class Books:
         held = self.positions.get(symbol)
         if held is None:
             return False
+        self.protected[symbol] += stop is not None
         self.positions[symbol] = replace(held, stop=stop, take=take)
         return True
 

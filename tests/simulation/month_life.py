@@ -239,11 +239,12 @@ class Life:
         else:
             self.post(PositionReported(at=at, position=told))
 
-    def follow_clock(self) -> None:
-        """Follow the venue's clock, as the watch does."""
+    def follow_clock(self) -> bool:
+        """Follow the venue's clock, as the watch does; return whether it jumped."""
         jump = self.port.sync_clock()
         if jump:
             self.post(ClockJumped(at=self.clock.venue_ms(), by_ms=jump))
+        return bool(jump)
 
     def halt_seen(self) -> None:
         """Post a HALT mark that is new, as the watch does."""

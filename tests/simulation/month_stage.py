@@ -172,7 +172,8 @@ class Month:
         self.watcher.looked(life)
         if not life.dead:
             if life.connected:
-                life.follow_clock()
+                if life.follow_clock():
+                    self.watcher.clock_jumped()
                 life.halt_seen()
             quoted = life.connected and self.outside.streams["public"] and not self.stalled
             marks = self.market.prices(at) if quoted else {}

@@ -80,7 +80,7 @@ class Watcher:
         self._states: dict[tuple[str, str], str] = {}
         self._letters: dict[str, float] = {}
         self._ended: set[str] = set()
-        self._naked: dict[tuple[str, str], float] = {}
+        self._naked: dict[tuple[str, str], tuple[int, float]] = {}
         self._verified = self._last_id = self._last_seq = 0
         self._connection: Connection | None = None
         self._loop = asyncio.get_running_loop()
@@ -277,13 +277,20 @@ class Watcher:
             known = bool(bare and position and position.qty and not position.stop_held)
             standing = {"known": known, "unseen": bare and booked, "unbooked": bare}
             for name, is_so in standing.items():
-                if not is_so:
+                nth = self.books.protected[symbol]  # another stop is another wait
+                since = self._naked.get((name, symbol), (nth, now))
+                if not is_so or since[0] != nth:
                     self._naked.pop((name, symbol), None)
                     continue
-                bare_for = now - self._naked.setdefault((name, symbol), now)
+                self._naked[name, symbol] = since
+                bare_for = now - since[1]
                 if bare_for > LIMITS[name]:
                     text = f"{symbol} has no stop at the venue for {bare_for:.1f} s"
                     self.wrong.append(f"{text} ({name}, limit {LIMITS[name]:g} s)")
+
+    def clock_jumped(self) -> None:
+        """A clock that is set has the wait for the next reading of the account begin anew."""
+        self._naked = {key: since for key, since in self._naked.items() if key[0] == "known"}
 
     def differs(self, life: Life) -> str:
         """Return where the bot's ledger is not the venue's books, "" if it is nowhere."""
