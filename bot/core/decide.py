@@ -198,10 +198,11 @@ def stream_lost(turn: Turn, event: events.StreamLost) -> None:
 
 
 def clock_jumped(turn: Turn, event: events.ClockJumped) -> None:
-    """Follow the venue's clock, even backwards; every feed must prove itself again."""
+    """Follow the venue's clock, even backwards; every feed must prove itself again, people are told."""
     if event.at < turn.world.at:
         backwards.go_back(turn, event.at)
     feeds.all_feeds(turn, event)
+    turn.emit(feeds.told_of_jump(event))
 
 
 def storage_checked(turn: Turn, event: events.StorageChecked) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from bot.core.asking import pending
-from bot.core.effects import Backfill, Effect
+from bot.core.effects import Backfill, Effect, Notify
 from bot.core.events import (
     Backfilled,
     CandleClosed,
@@ -122,6 +122,14 @@ def lost(world: World, event: StreamLost, key: str) -> str | None:
 def jumped(world: World, event: ClockJumped, key: str) -> str:
     """The venue's clock jumped."""
     return f"the venue's clock jumped by {event.by_ms / 1000:.1f} s"
+
+
+def told_of_jump(event: ClockJumped) -> Notify:
+    """Return what people are told of a jump: once, however many feeds it moves."""
+    text = (
+        f"the venue's clock jumped by {event.by_ms / 1000:.1f} s: no entries until feeds are whole"
+    )
+    return Notify(severity="warning", text=text, key="clock jump", runbook="clock")
 
 
 def garbage(world: World, event: FramesRefused, key: str) -> str | None:

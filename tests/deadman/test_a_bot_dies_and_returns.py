@@ -52,6 +52,12 @@ def test_the_revived_bot_says_what_was_done_and_waits_for_a_person(house):
     kept = house.run("query", "SELECT body FROM journal WHERE kind = 'Panicked'", "--json").stdout
     (row,) = json.loads(kept)["rows"]
     assert cancelled.removeprefix("cancel entries: ") in row["body"]
+    tripped = "SELECT reason FROM transition WHERE source = 'ARMED' AND dest = 'TRIPPED'"
+    (moved,) = json.loads(house.run("query", tripped, "--json").stdout)["rows"]
+    assert moved["reason"].startswith("HALT mark set by deadman: ")
+    told = "SELECT text FROM alert WHERE severity = 'critical' AND runbook = 'kill'"
+    (alert,) = json.loads(house.run("query", told, "--json").stdout)["rows"]
+    assert alert["text"].startswith("kill switch tripped (account): HALT mark set by deadman: ")
     assert (house.once()["stage"], house.once()["exit"]) == ("QUIET", 0)
     house.until(lambda: house.beat().get("process") == "RUNNING")
     rearmed = house.run("do", "rearm", "--reason", "looked at it")

@@ -40,6 +40,8 @@ def test_people_are_told_then_entries_go_while_the_stop_stays(silent, channel):
     assert house.panics() == done["lines"], "what was verified is not done again"
     types = [message["type"] for message in channel.messages]
     assert types == ["warning", "failure"], "each stage is told once"
+    told = [message["message"].partition(" silent for ")[0] for message in channel.messages]
+    assert [words.split(":")[0] for words in told] == ["dead-man WARN", "dead-man CANCEL"]
 
 
 def test_positions_are_closed_where_that_is_the_policy(silent):

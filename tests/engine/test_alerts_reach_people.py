@@ -96,6 +96,9 @@ def test_a_channel_that_stays_down_ends_dead_with_its_reason(people, tmp_path):
         found = box.row("SELECT state, delay_ms, reason FROM alert_delays")
         assert found[:2] == ("DEAD", None)
         assert found[2].startswith("3 attempts: Retryable: json-1: ")
+        moves = "SELECT source, dest FROM transition WHERE machine = 'delivery' AND dest = 'DEAD'"
+        assert box.rows(moves) == [("PENDING", "DEAD")]
+        assert box.row("SELECT text FROM alert") == ("storage: 100 MB free",)
         assert hook.asked == 3
 
     run(story())
@@ -117,6 +120,8 @@ def test_a_critical_escalates_until_it_is_acknowledged(people, tmp_path):
         ]
         assert second.next(0)["subject"].endswith("nobody acknowledged it for 15 min")
         ((name,),) = box.rows("SELECT id FROM alerts WHERE state = 'ESCALATED'")
+        moves = f"SELECT dest, reason FROM transition WHERE machine = 'alert' AND key = '{name}'"
+        assert box.rows(moves)[-1] == ("ESCALATED", "nobody acknowledged it for 15 min")
         box.say(commanded(box.world, "ack", alert=name, reason="on it"))
         box.tick(4_000)
         await box.settled()

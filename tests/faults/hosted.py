@@ -1,8 +1,10 @@
-"""Runs the bot with a database that can be made to fail from outside, by a file that names how.
+"""Runs the bot so that it looks more often, with faults that a file beside its database names.
 
 ``python -m tests.faults.hosted STATE CONFIG SECONDS``. While ``STATE.fault`` says ``full`` or
 ``readonly``, SQLite itself refuses to write: the page limit is where it stands, or the connection
-may only read. Nothing of the bot is replaced; the seam is the reactor's probe.
+may only read; ``leak`` takes memory and keeps it. Nothing of the bot is replaced; the seam is the
+reactor's probe. What it looks at each minute or hour, it looks at each second here, and each pause
+before it tries again is the shortest.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ from bot.store.database import only_library
 only_library()
 
 from bot import config  # noqa: E402
-from bot.engine import service, watch  # noqa: E402
+from bot.edge.backoff import chance_from  # noqa: E402
+from bot.engine import link, service, watch  # noqa: E402
 from bot.engine.reactor import Point  # noqa: E402
 
 ROOMY = 2**30
+LEAK_BYTES = 400 << 20
 
 
 def main() -> None:
@@ -34,6 +38,8 @@ def main() -> None:
 
     service.Service.__init__ = remember  # type: ignore[method-assign]
     watch.STORAGE_EVERY_SECONDS = 1.0
+    watch.CLOCK_EVERY_SECONDS = link.RELIST_SECONDS = 2.0
+    leaked: list[bytes] = []
     fault = Path(f"{state}.fault")
 
     def probe(point: Point) -> None:
@@ -44,8 +50,11 @@ def main() -> None:
         pages = db.execute("PRAGMA page_count").fetchone()[0] if how == "full" else ROOMY
         db.execute(f"PRAGMA max_page_count = {pages}").fetchall()
         db.execute(f"PRAGMA query_only = {'ON' if how == 'readonly' else 'OFF'}")
+        if how == "leak" and not leaked:
+            leaked.append(b"\1" * LEAK_BYTES)
 
-    code = service.run(config.load(file), state, seconds, probe)
+    with chance_from(lambda: 0.0):
+        code = service.run(config.load(file), state, seconds, probe)
     sys.stdout.flush()
     os._exit(code)
 

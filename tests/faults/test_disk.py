@@ -12,6 +12,7 @@ import pytest
 
 from bot.store.database import sqlite3, why_affected
 from tests.faults.places import ROOT, Place, until
+from tests.faults.seen import Since
 
 LOCKER = """
 import sys
@@ -74,6 +75,7 @@ def test_a_file_that_refuses_writes_latches_entries_off_until_it_recovers(
     place.start_exchange()
     bot = hosted(place)
     until_trading(place)
+    since = Since(place)
     (place.folder / "state.db.fault").write_text(fault)
     said = until(lambda: beat(place).get("latch"), "the latch is set", 20)
     assert words in said
@@ -92,6 +94,9 @@ def test_a_file_that_refuses_writes_latches_entries_off_until_it_recovers(
     assert moved
     assert moved[0][0] == storage
     assert words in moved[0][1]
+    since.moved("storage", "OK", storage, "the database could not be written: ", words)
+    since.told("critical", "disk", "storage: the database could not be written: ", words)
+    since.told("critical", "hold", "entries held: the database could not be written: ", words)
     place.until_state("storage", "OK", seconds=10)
     assert place.do("release")["state"] == "DONE"
     bot.send_signal(signal.SIGTERM)
@@ -102,13 +107,15 @@ def test_a_file_locked_by_another_program_latches_entries_off_until_it_is_free(p
     place.start_exchange()
     bot = place.start_bot("--config", str(place.file))
     until_trading(place)
-    other = locker(place)
+    since, other = Since(place), locker(place)
     try:
         assert "locked" in until(lambda: beat(place).get("latch"), "the latch is set", 20)
     finally:
         unlock(other)
     place.until_state("hold", "HELD")
-    assert "locked" in place.rows("SELECT reason FROM instance WHERE machine = 'hold'")[0][0]
+    since.moved("hold", "FREE", "HELD", "the database could not be written: ", "locked")
+    since.told("critical", "hold", "entries held: the database could not be written: ", "locked")
+    since.shown("hold account is HELD: the database could not be written: ")
     assert place.do("release")["state"] == "DONE"
     bot.send_signal(signal.SIGTERM)
     assert bot.wait(30) == 0, place.said()
@@ -171,8 +178,12 @@ def test_a_damaged_file_is_not_used_positions_are_protected_and_a_good_copy_goes
 
 def again_with_kill_switch(place) -> None:
     """Boot after protect-only: it tells what was done, and the HALT mark holds entries off."""
+    since = Since(place)
     bot = place.start_bot("--config", str(place.file))
     place.until_state("kill", "LATCHED")
+    since.moved("kill", "ARMED", "TRIPPED", "HALT mark set by boot: ")
+    since.told("critical", "kill", "kill switch tripped (account): HALT mark set by boot: ")
+    since.shown("kill account is LATCHED: HALT mark set by boot: ")
     assert place.rows("SELECT count(*) FROM journal WHERE kind = 'Panicked'")[0][0] >= 1
     place.until_state("process", "RUNNING")
     for position in place.control("state")["positions"]:
@@ -219,7 +230,7 @@ def test_a_disk_that_is_really_full_latches_entries_off_until_there_is_room(tmp_
         place.start_exchange()
         bot = place.start_bot("--config", str(place.file))
         until_trading(place)
-        ballast = folder / "ballast"
+        since, ballast = Since(place), folder / "ballast"
         with ballast.open("wb", buffering=0) as file:
             fill(file)
             until(lambda: fill(file) or beat(place).get("latch"), "the latch is set", 20)
@@ -228,6 +239,7 @@ def test_a_disk_that_is_really_full_latches_entries_off_until_there_is_room(tmp_
         ballast.unlink()
         place.until_state("hold", "HELD")
         assert place.state_of("storage") in ("FULL", "OK", "LOW")
+        since.told("critical", "hold", "entries held: ", "full")
         assert entries(place) == before
         bot.send_signal(signal.SIGTERM)
         assert bot.wait(30) == 0, place.said()

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.faults.places import toml, until
+from tests.faults.seen import Since
 
 PATIENCE = {"watchdog": {"loop_real_seconds": 2, "reactor_real_seconds": 2}}
 BOOTS = "SELECT reason FROM transition WHERE machine = 'process' AND dest = 'BOOT' ORDER BY id DESC"
@@ -71,11 +72,14 @@ def test_a_loop_that_hangs_is_named_and_the_next_start_knows_why_the_last_one_wa
     bot.send_signal(signal.SIGABRT)  # what systemd does now
     assert bot.wait(20) == -signal.SIGABRT
 
+    since = Since(place)
     hanging()
     manager.next("READY=1")
     told = place.rows(BOOTS)[0][0]
     assert told.startswith("crash recorded: the last process ended in RUNNING without stopping")
     assert "asyncio loop has not moved for" in told
+    since.moved("process", "RUNNING", "BOOT", "crash recorded: ", "asyncio loop has not moved for")
+    since.told("warning", "crash", "crash recorded: ", "asyncio loop has not moved for")
     words = place.state.with_name("state.db.words")
     until(lambda: not words.exists(), "words that are in the journal are put away")
 

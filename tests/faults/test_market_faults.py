@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from tests.faults.places import Place, until
+from tests.faults.seen import Since
 
 CONFIG = {
     "exchange": {"speed": 60, "seed": 7},
@@ -15,6 +16,8 @@ CONFIG = {
         "stale_seconds": 60,
         "stale_real_seconds": 1.5,
     },
+    "alerts": {"storm_max": 1000, "window_real_seconds": 1.0},
+    "health": {"fast_real_seconds": 1.0, "confirm": 1},
 }
 SYMBOLS = [
     "BTCUSDT",
@@ -87,16 +90,37 @@ def whole(place, symbol: str) -> bool:
     return bool(count) and (last - first) // 60_000 + 1 == count
 
 
-@pytest.mark.parametrize("symbol", GARBLED)
-def test_frames_that_cannot_be_true_are_counted_and_move_the_feed_of_their_symbol(place, symbol):
-    topic, how, dest = GARBLED[symbol]
-    match = f"{topic}.{symbol}"
-    place.control("fault", kind="garble", match=match, how=how, probability=1.0, seed=11)
-    move = until_moved(place, symbol, dest)
-    assert move[1] == ("FramesRefused" if dest == "QUARANTINED" else "Ticked")
-    assert refusals(place, symbol)
-    assert all(r["count"] >= 1 and r["reason"] for r in refusals(place, symbol))
+@pytest.fixture(scope="module")
+def broken(place):
+    """Nonsense and silence, then holes that the venue does not fill: each until people are told."""
+    since = Since(place)
+    nonsense = [symbol for symbol in GARBLED if GARBLED[symbol][2] == "QUARANTINED"]
+    garble(place, nonsense)
+    place.control("fault", kind="mute", match=f"tickers.{MUTE}")
+    until_told(since, {**dict.fromkeys(nonsense, "QUARANTINED"), MUTE: "STALE"})
     place.control("clear")
+    holed = [symbol for symbol in GARBLED if GARBLED[symbol][2] == "GAPPED"]
+    fills = {"match": "/v5/market/kline", "code": 10001, "probability": 1.0, "seed": 12}
+    place.control("fault", kind="ret_code", **fills)
+    garble(place, holed)
+    place.control("skip_candle", symbol=HOLED)
+    until_told(since, dict.fromkeys([*holed, HOLED], "GAPPED"))
+    place.control("clear")
+    return since
+
+
+def garble(place, symbols: list[str]) -> None:
+    for symbol in symbols:
+        match, how = f"{GARBLED[symbol][0]}.{symbol}", GARBLED[symbol][1]
+        place.control("fault", kind="garble", match=match, how=how, probability=1.0, seed=11)
+
+
+def until_told(since, states: dict[str, str]) -> None:
+    for symbol, state in states.items():
+        since.told("warning", "check", f"check candles {symbol}: feed is {state}: ")
+
+
+def until_healed(place, symbol: str) -> None:
     until(
         lambda: place.state_of("feed", symbol) == "LIVE",
         lambda: f"{symbol} heals: {moves(place, symbol)}",
@@ -104,33 +128,34 @@ def test_frames_that_cannot_be_true_are_counted_and_move_the_feed_of_their_symbo
     )
     assert [move[1] for move in moves(place, symbol)][-1] == "Backfilled"
     assert whole(place, symbol)
+
+
+@pytest.mark.parametrize("symbol", GARBLED)
+def test_frames_that_cannot_be_true_are_counted_and_move_the_feed_of_their_symbol(
+    place, broken, symbol
+):
+    dest = GARBLED[symbol][2]
+    move = until_moved(place, symbol, dest)
+    assert dest == "GAPPED" or move[1] == "FramesRefused"
+    assert dest == "GAPPED" or "frames refused within a minute: " in move[3]
+    assert refusals(place, symbol)
+    assert all(r["count"] >= 1 and r["reason"] for r in refusals(place, symbol))
+    broken.told("warning", "check", f"check candles {symbol}: feed is {dest}: ")
+    until_healed(place, symbol)
     sql = "SELECT count(*) FROM candle WHERE symbol = ? AND NOT (low > 0 AND high < 1e9)"
     assert place.rows(sql, symbol) == [(0,)]
 
 
-def test_a_mute_symbol_goes_stale_and_returns_through_a_backfill(place):
-    place.control("fault", kind="mute", symbol=MUTE)
+def test_a_mute_symbol_goes_stale_and_returns_through_a_backfill(place, broken):
     assert "no quote" in until_moved(place, MUTE, "STALE")[3]
-    place.control("clear")
-    until(
-        lambda: place.state_of("feed", MUTE) == "LIVE",
-        lambda: f"{MUTE} heals: {moves(place, MUTE)}",
-        20,
-    )
-    assert "Backfilled" in [move[1] for move in moves(place, MUTE)]
-    assert whole(place, MUTE)
+    broken.told("warning", "check", f"check candles {MUTE}: feed is STALE: no quote for ")
+    until_healed(place, MUTE)
 
 
-def test_a_missing_candle_is_fetched_before_the_symbol_trades_again(place):
-    place.control("skip_candle", symbol=HOLED)
-    assert "missing" in until_moved(place, HOLED, "GAPPED")[3]
-    place.control("clear")
-    until(
-        lambda: place.state_of("feed", HOLED) == "LIVE",
-        lambda: f"{HOLED} heals: {moves(place, HOLED)}",
-        20,
-    )
-    assert whole(place, HOLED)
+def test_a_missing_candle_is_fetched_before_the_symbol_trades_again(place, broken):
+    until_moved(place, HOLED, "GAPPED")
+    broken.told("warning", "check", f"check candles {HOLED}: feed is GAPPED: ")
+    until_healed(place, HOLED)
     assert entries_while_not_live(place) == []
 
 
@@ -152,10 +177,13 @@ def test_other_symbols_stayed_live_all_the_while(place):
 
 
 def test_a_clock_that_jumps_makes_every_feed_prove_itself_again(place):
-    before = place.rows("SELECT max(id) FROM transition")[0][0]
+    since, before = Since(place), place.rows("SELECT max(id) FROM transition")[0][0]
     place.control("jump", seconds=1200)
     sql = "SELECT count(DISTINCT key) FROM transition WHERE machine = 'feed' AND id > ? AND dest = 'GAPPED'"
     until(lambda: place.rows(sql, before)[0][0] == len(SYMBOLS), "every feed asks again", 25)
+    since.told(
+        "warning", "clock", "the venue's clock jumped by 1", "no entries until feeds are whole"
+    )
     for symbol in SYMBOLS:
         place.until_state("feed", "LIVE", key=symbol)
         assert whole(place, symbol)

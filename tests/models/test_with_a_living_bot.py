@@ -19,6 +19,7 @@ from bot.core.settings import Strategy
 from bot.learn.features import feature_hash
 from bot.learn.training import NAMES
 from tests.faults.places import BUSY, ROOT, Place, connected, gone, until
+from tests.faults.seen import Since
 from tests.models.made import a_graph, published
 
 NEEDS = {"training": {"rows_min": 300, "rows_max": 4_000}, "models": {"skill_min": -1.0}}
@@ -180,6 +181,7 @@ def test_promotion_and_rollback_are_one_command_each(place, learnt):
 @pytest.mark.parametrize("fault", ["damaged", "missing", "other features"])
 def test_files_that_are_not_what_they_should_be_are_quarantined_and_the_bot_lives(place, fault):
     bias = {"damaged": 0.2, "missing": 0.3, "other features": 0.4}[fault]
+    since = Since(place)
     model, why = "f" * 64, r"manifest\.json cannot be read: No such file or directory"
     if fault == "damaged":
         model = place.a_shadow(bias)
@@ -195,6 +197,9 @@ def test_files_that_are_not_what_they_should_be_are_quarantined_and_the_bot_live
         why = "features: expected hash .* it learnt from other indicators"
     place.until_state("model", "QUARANTINED", key=model)
     assert re.match(why, place.why(model))
+    state = "SHADOW" if fault == "damaged" else "CANDIDATE"
+    since.moved("model", state, "QUARANTINED", key=model)
+    since.told("warning", "model", f"model {model[:12]} ({state}) is QUARANTINED: ")
     before = place.candles()
     until(lambda: place.candles() > before, "the bot goes on")
 
@@ -234,11 +239,14 @@ def test_a_champion_damaged_while_the_bot_was_dead_gives_way_at_boot_and_trading
     (bot,) = [p for p in place._started if p.poll() is None and "run" in p.args]
     bot.kill()
     bot.wait(10)
+    since = Since(place)
     place.damage(champion)
     place.start_bot()
     place.until_state("model", "QUARANTINED", key=champion, seconds=40)
     place.until_state("model", "CHAMPION", key=learnt["model"])
     place.until_state("process", "RUNNING", seconds=40)
+    since.moved("model", "CHAMPION", "QUARANTINED", key=champion)
+    since.told("warning", "model", f"model {champion[:12]} (CHAMPION) is QUARANTINED: ")
     assert f"warning: model {champion[:12]} (CHAMPION) is QUARANTINED" in place.said()
     assert place.why(learnt["model"]).startswith(f"back as champion: {champion[:12]} failed")
     before = place.rows("SELECT count(*) FROM model_score")[0][0]
@@ -250,7 +258,7 @@ def test_a_stopped_bot_takes_reports_and_its_history_with_scores_replays(place):
     (bot,) = [p for p in place._started if p.poll() is None and "run" in p.args]
     bot.send_signal(signal.SIGTERM)
     assert bot.wait(40) == 0, place.said()[-2000:]
-    config = place.file.read_text()
+    since, config = Since(place, alive=False), place.file.read_text()
     place.file.write_text(config.replace("[training]", "[training]\nmemory_mb = 256\nretries = 1"))
     code, document, err = place.run("train")
     assert code == 1, err
@@ -268,6 +276,9 @@ def test_a_stopped_bot_takes_reports_and_its_history_with_scores_replays(place):
     state, reason = place.rows(sql, document["run"], alive=False)[0]
     assert state == "FAILED"
     assert "ran out of" in reason
+    since.moved("training", "RUNNING", "RETRYING", "attempt 1: ", "again with half the candles")
+    since.moved("training", "RUNNING", "FAILED", key=document["run"])
+    since.told("warning", "training", f"training {document['run']} FAILED: ", "ran out of")
     replay = place.cli("replay", "--check")
     out, err = replay.communicate(timeout=60)
     assert replay.returncode == 0, out + err
