@@ -21,7 +21,7 @@ QUIET, UNTRADED = "DOGEUSDT", "ADAUSDT"
 CONFIG = {
     "exchange": {"speed": SPEED, "seed": 7},
     "market": {"symbols": TRADED},
-    "strategy": {"ema_fast": 12, "ema_slow": 26, "cross_age_max": 100},
+    "strategy": {"ema_fast": 12, "ema_slow": 26, "adx_period": 5, "cross_age_max": 100},
     "feed": {"stale_seconds": 60, "stale_real_seconds": 1.5},
     "guard": {"doubt_reduced_real_seconds": 0.5, "doubt_paused_real_seconds": 1.5},
     "orders": {
@@ -104,6 +104,40 @@ def since(place):
     return Since(place)
 
 
+# -- the first orders: what is flat is entered soon -------------------------------------------------
+
+
+def in_doubt(place):
+    """Have the venue lose orders before it takes them, and not say what became of them."""
+    place.control("fault", kind="drop", match=CREATE, when="before", probability=1.0, seed=4)
+    for path in ("/v5/order/realtime", "/v5/order/history"):
+        place.control("fault", kind="garble", match=path, how="json", probability=1.0, seed=5)
+
+
+def test_an_order_whose_outcome_nobody_tells_lowers_the_guard_and_keeps_a_kill_from_showing(
+    place, since
+):
+    in_doubt(place)
+    order = since.moved("order", "INTENDED", "UNKNOWN")
+    since.moved("guard", "NORMAL", "REDUCED", "the outcome of ", "is unknown for ")
+    since.moved("guard", "REDUCED", "PAUSED", "the outcome of ", "is unknown for ")
+    since.told("warning", "guard", "guard leaves REDUCED: the outcome of ", "is unknown for ")
+    since.moved("check", "SUSPECT", "ESCALATED", "the outcome of ", "limit 1", key="doubt")
+    since.told("warning", "check", "check doubt: the outcome of ", "is unknown for ")
+    since.shown("guard account is PAUSED: the outcome of ")
+    place.ask("kill")
+    since.moved("kill", "ARMED", "TRIPPED")
+    place.control("jump", seconds=31 * SPEED)  # the time that a kill has to show
+    since.moved("run", "VERIFYING", "ESCALATED", "kill could not be verified in time")
+    since.told("critical", "not-verified", "kill by ", "is not verified: look now")
+    since.shown("kill account is TRIPPED: ")
+    place.control("clear")
+    since.moved("order", "UNKNOWN", "LOST", key=order)
+    since.moved("guard", "PAUSED", "NORMAL", "no outcome is unknown")
+    since.moved("kill", "TRIPPED", "LATCHED", key="account")
+    until(lambda: place.do("rearm")["state"] == "DONE", "a person re-arms it")
+
+
 # -- requests --------------------------------------------------------------------------------------
 
 REFUSALS = {
@@ -137,38 +171,7 @@ def test_a_venue_that_does_not_serve_opens_the_breaker_until_it_does(place, sinc
     since.told("info", "", "the venue answers again: entries may go on")
 
 
-# -- orders ----------------------------------------------------------------------------------------
-
-
-def in_doubt(place):
-    """Have the venue lose orders before it takes them, and not say what became of them."""
-    place.control("fault", kind="drop", match=CREATE, when="before", probability=1.0, seed=4)
-    for path in ("/v5/order/realtime", "/v5/order/history"):
-        place.control("fault", kind="garble", match=path, how="json", probability=1.0, seed=5)
-
-
-def test_an_order_whose_outcome_nobody_tells_lowers_the_guard_and_keeps_a_kill_from_showing(
-    place, since
-):
-    in_doubt(place)
-    order = since.moved("order", "INTENDED", "UNKNOWN")
-    since.moved("guard", "NORMAL", "REDUCED", "the outcome of ", "is unknown for ")
-    since.moved("guard", "REDUCED", "PAUSED", "the outcome of ", "is unknown for ")
-    since.told("warning", "guard", "guard leaves REDUCED: the outcome of ", "is unknown for ")
-    since.moved("check", "SUSPECT", "ESCALATED", "the outcome of ", "limit 1", key="doubt")
-    since.told("warning", "check", "check doubt: the outcome of ", "is unknown for ")
-    since.shown("guard account is PAUSED: the outcome of ")
-    place.ask("kill")
-    since.moved("kill", "ARMED", "TRIPPED")
-    place.control("jump", seconds=31 * SPEED)  # the time that a kill has to show
-    since.moved("run", "VERIFYING", "ESCALATED", "kill could not be verified in time")
-    since.told("critical", "not-verified", "kill by ", "is not verified: look now")
-    since.shown("kill account is TRIPPED: ")
-    place.control("clear")
-    since.moved("order", "UNKNOWN", "LOST", key=order)
-    since.moved("guard", "PAUSED", "NORMAL", "no outcome is unknown")
-    since.moved("kill", "TRIPPED", "LATCHED", key="account")
-    until(lambda: place.do("rearm")["state"] == "DONE", "a person re-arms it")
+# -- other orders ----------------------------------------------------------------------------------
 
 
 def test_an_order_of_somebody_else_keeps_the_bot_out_of_its_symbol_while_it_is_there(place, since):
