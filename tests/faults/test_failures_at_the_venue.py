@@ -21,7 +21,7 @@ QUIET, UNTRADED = "DOGEUSDT", "ADAUSDT"
 CONFIG = {
     "exchange": {"speed": SPEED, "seed": 7},
     "market": {"symbols": TRADED},
-    "strategy": {"ema_fast": 12, "ema_slow": 26, "cross_age_max": 100},
+    "strategy": {"ema_fast": 12, "ema_slow": 26, "adx_period": 5, "cross_age_max": 100},
     "feed": {"stale_seconds": 60, "stale_real_seconds": 1.5},
     "guard": {"doubt_reduced_real_seconds": 0.5, "doubt_paused_real_seconds": 1.5},
     "orders": {
@@ -86,13 +86,13 @@ def place(running):
     running.control("clear")
 
 
-def read_anew(place):
+def read_anew(place, symbol=QUIET, qty="100"):
     """Have the bot read its account now: it does whenever an order rests that it does not know."""
 
     async def rests(venue):
-        (listed,) = await venue.instruments([QUIET])
-        price = listed.round_price(await venue.mark(QUIET) * 0.8)
-        order = entry("100", QUIET, Side.BUY, price=price)
+        (listed,) = await venue.instruments([symbol])
+        price = listed.round_price(await venue.mark(symbol) * 0.8)
+        order = entry(qty, symbol, Side.BUY, price=price)
         assert (await send_order(venue, order)).kind == "ACK"
         return order
 
@@ -102,6 +102,40 @@ def read_anew(place):
 @pytest.fixture
 def since(place):
     return Since(place)
+
+
+# -- the first orders: what is flat is entered soon -------------------------------------------------
+
+
+def in_doubt(place):
+    """Have the venue lose orders before it takes them, and not say what became of them."""
+    place.control("fault", kind="drop", match=CREATE, when="before", probability=1.0, seed=4)
+    for path in ("/v5/order/realtime", "/v5/order/history"):
+        place.control("fault", kind="garble", match=path, how="json", probability=1.0, seed=5)
+
+
+def test_an_order_whose_outcome_nobody_tells_lowers_the_guard_and_keeps_a_kill_from_showing(
+    place, since
+):
+    in_doubt(place)
+    order = since.moved("order", "INTENDED", "UNKNOWN")
+    since.moved("guard", "NORMAL", "REDUCED", "the outcome of ", "is unknown for ")
+    since.moved("guard", "REDUCED", "PAUSED", "the outcome of ", "is unknown for ")
+    since.told("warning", "guard", "guard leaves REDUCED: the outcome of ", "is unknown for ")
+    since.moved("check", "SUSPECT", "ESCALATED", "the outcome of ", "limit 1", key="doubt")
+    since.told("warning", "check", "check doubt: the outcome of ", "is unknown for ")
+    since.shown("guard account is PAUSED: the outcome of ")
+    place.ask("kill")
+    since.moved("kill", "ARMED", "TRIPPED")
+    place.control("jump", seconds=31 * SPEED)  # the time that a kill has to show
+    since.moved("run", "VERIFYING", "ESCALATED", "kill could not be verified in time")
+    since.told("critical", "not-verified", "kill by ", "is not verified: look now")
+    since.shown("kill account is TRIPPED: ")
+    place.control("clear")
+    since.moved("order", "UNKNOWN", "LOST", key=order)
+    since.moved("guard", "PAUSED", "NORMAL", "no outcome is unknown")
+    since.moved("kill", "TRIPPED", "LATCHED", key="account")
+    until(lambda: place.do("rearm")["state"] == "DONE", "a person re-arms it")
 
 
 # -- requests --------------------------------------------------------------------------------------
@@ -137,38 +171,7 @@ def test_a_venue_that_does_not_serve_opens_the_breaker_until_it_does(place, sinc
     since.told("info", "", "the venue answers again: entries may go on")
 
 
-# -- orders ----------------------------------------------------------------------------------------
-
-
-def in_doubt(place):
-    """Have the venue lose orders before it takes them, and not say what became of them."""
-    place.control("fault", kind="drop", match=CREATE, when="before", probability=1.0, seed=4)
-    for path in ("/v5/order/realtime", "/v5/order/history"):
-        place.control("fault", kind="garble", match=path, how="json", probability=1.0, seed=5)
-
-
-def test_an_order_whose_outcome_nobody_tells_lowers_the_guard_and_keeps_a_kill_from_showing(
-    place, since
-):
-    in_doubt(place)
-    order = since.moved("order", "INTENDED", "UNKNOWN")
-    since.moved("guard", "NORMAL", "REDUCED", "the outcome of ", "is unknown for ")
-    since.moved("guard", "REDUCED", "PAUSED", "the outcome of ", "is unknown for ")
-    since.told("warning", "guard", "guard leaves REDUCED: the outcome of ", "is unknown for ")
-    since.moved("check", "SUSPECT", "ESCALATED", "the outcome of ", "limit 1", key="doubt")
-    since.told("warning", "check", "check doubt: the outcome of ", "is unknown for ")
-    since.shown("guard account is PAUSED: the outcome of ")
-    place.ask("kill")
-    since.moved("kill", "ARMED", "TRIPPED")
-    place.control("jump", seconds=31 * SPEED)  # the time that a kill has to show
-    since.moved("run", "VERIFYING", "ESCALATED", "kill could not be verified in time")
-    since.told("critical", "not-verified", "kill by ", "is not verified: look now")
-    since.shown("kill account is TRIPPED: ")
-    place.control("clear")
-    since.moved("order", "UNKNOWN", "LOST", key=order)
-    since.moved("guard", "PAUSED", "NORMAL", "no outcome is unknown")
-    since.moved("kill", "TRIPPED", "LATCHED", key="account")
-    until(lambda: place.do("rearm")["state"] == "DONE", "a person re-arms it")
+# -- other orders ----------------------------------------------------------------------------------
 
 
 def test_an_order_of_somebody_else_keeps_the_bot_out_of_its_symbol_while_it_is_there(place, since):
@@ -177,6 +180,7 @@ def test_an_order_of_somebody_else_keeps_the_bot_out_of_its_symbol_while_it_is_t
     since.told("warning", "not-ours", f"{QUIET}: open orders, 1 that are not ours: ")
     since.shown(f"external {QUIET} is EXTERNAL: 1 that are not ours")
     asked(place, lambda venue: venue.cancel(order.order, QUIET))
+    read_anew(place, "ETHUSDT", "0.1")
     since.moved("external", "EXTERNAL", "GONE", "none open any more", key=QUIET)
 
 
@@ -201,20 +205,22 @@ def test_a_key_that_the_venue_refuses_holds_everything_until_a_person_looks(plac
 # -- streams and time ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stream", ["private", "public"])
-def test_a_stream_that_is_cut_and_refused_is_told_and_comes_back(place, stream):
+def test_streams_that_are_cut_and_refused_are_told_and_come_back(place):
     until_well(place, check="WELL")
-    since, match = Since(place), f"/v5/{stream}"
-    place.control("fault", kind="http_status", match=match, status=503, seed=2, count=3)
-    place.control("fault", kind="cut", match=match, count=1, seed=3)
-    since.moved("check", "SUSPECT", "ESCALATED", f"the {stream} stream is down: ")
-    since.told("warning", "check", f"check streams {stream}: the {stream} stream is down: ")
-    since.shown(f"streams {stream}: the {stream} stream is down")
-    if stream == "public":
-        since.moved("feed", "LIVE", "STALE", "the public stream is down: ")
+    since = Since(place)
+    for path in ("/v5/private", "/v5/public"):
+        place.control("fault", kind="http_status", match=path, status=503, seed=2, probability=1.0)
+        place.control("fault", kind="cut", match=path, count=1, seed=3)
+    for stream in ("private", "public"):
+        since.moved("check", "SUSPECT", "ESCALATED", f"the {stream} stream is down: ")
+        since.told("warning", "check", f"check streams {stream}: the {stream} stream is down: ")
+    since.moved("feed", "LIVE", "STALE", "the public stream is down: ")
+    since.shown("streams public: the public stream is down")
+    since.shown("the bot allows only REDUCE_ONLY: the private stream is down: ")
     place.control("clear")
-    since.moved("check", "ESCALATED", "WELL", f"the {stream} stream is up")
-    since.told("info", "", f"check streams {stream} is well again")
+    for stream in ("private", "public"):
+        since.moved("check", "ESCALATED", "WELL", f"the {stream} stream is up")
+        since.told("info", "", f"check streams {stream} is well again")
 
 
 def test_an_exchange_that_hangs_with_its_connections_open_makes_every_feed_stale(place):
