@@ -1,6 +1,5 @@
 """Healing of what is known of orders and positions: a real bot, and a person who trades beside it."""
 
-import signal
 import sys
 
 import pytest
@@ -39,9 +38,6 @@ def place(tmp_path_factory):
         made.do("hold")
         made.control("fault", kind="ret_code", match=PROTECT, code=10001, count=9_999)
         yield made
-        made.control("clear")
-        made.bot.send_signal(signal.SIGTERM)
-        assert made.bot.wait(40) == 0, made.said()
     finally:
         made.close()
 
@@ -98,9 +94,9 @@ def test_a_stop_that_the_venue_holds_and_the_stream_did_not_tell_of_is_read(plac
 def test_a_stop_that_is_nowhere_and_a_position_that_cannot_be_rebuilt_reach_people(place, person):
     """The venue takes no stop, and does not list executions."""
     subscribe_anew(place)
-    bought(place, person, "ADAUSDT", "100")
     assert person.order(symbol="LTCUSDT", qty="10")["retCode"] == 0
     place.until_state("position", "OPEN", key="LTCUSDT")
+    bought(place, person, "ADAUSDT", "100")
     place.control("fault", kind="ret_code", match="/v5/execution/list", code=10001, count=9_999)
     spoil(place, "ADAUSDT")
 
