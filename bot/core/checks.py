@@ -182,6 +182,12 @@ def _stops(world: World) -> Iterator[Finding]:
 
 
 def _ledger(world: World) -> Iterator[Finding]:
+    for symbol, position in world.positions.items():
+        there = position.venue_qty
+        if there is None or position.venue_at < world.account.booked_at:
+            there = position.qty  # what the venue said before the newest execution is no news
+        said = f"the venue has {there:f}, the ledger {position.qty:f}"
+        yield Finding(there == position.qty, said, subject=symbol)
     standing = world.instance_of("reconciliation")
     state = standing.state if standing else ""
     if standing is not None and state in ("RESOLVING", "MISMATCH"):

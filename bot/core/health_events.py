@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from bot.core.event import Event
-from bot.core.values import Candle
+from bot.core.values import Candle, VenueFill
 
 
 class Sampled(Event, frozen=True):
@@ -63,4 +65,17 @@ class ResyncAsked(Event, frozen=True):
     """The account is to be read anew now, with its executions of the last hours."""
 
 
-Journaled = Sampled | Treated | Refetched | Distrusted | ResyncAsked
+class PositionRead(Event, frozen=True):
+    """What the venue has of a symbol, with its executions, oldest first, was read from ``as_of`` on.
+
+    ``was``: the ledger's position at that time, as JSON: the way back.
+    """
+
+    symbol: str
+    qty: Decimal
+    fills: tuple[VenueFill, ...]
+    as_of: int
+    was: str
+
+
+Journaled = Sampled | Treated | Refetched | Distrusted | ResyncAsked | PositionRead

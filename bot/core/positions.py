@@ -6,6 +6,7 @@ the venue does not hold is protected anew within seconds; a stop is never taken 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from bot.core.events import (
     VenueConnected,
 )
 from bot.core.facts import FillBooked, TradeClosed
+from bot.core.health_events import PositionRead
 from bot.core.machine import BORN, Row, Table, always
 from bot.core.values import ZERO, Side, VenueFill, VenuePosition
 from bot.core.world import Closed, Leg, Position
@@ -57,13 +59,13 @@ def leaving(world: World, event: Intended, key: str) -> str | None:
     return None if event.entry else event.reason
 
 
-def has_qty(world: World, event: Filled | Reconciled, key: str) -> str | None:
+def has_qty(world: World, event: Filled | Reconciled | PositionRead, key: str) -> str | None:
     """There is an open quantity."""
     position = world.positions[key]
     return f"{position.qty:f} at {position.avg:f}" if position.qty else None
 
 
-def no_qty(world: World, event: Filled | Reconciled, key: str) -> str | None:
+def no_qty(world: World, event: Filled | Reconciled | PositionRead, key: str) -> str | None:
     """Nothing is open any more."""
     if world.positions[key].qty:
         return None
@@ -94,6 +96,8 @@ POSITION = Table("position", PositionState, (
     Row((OPENING, OPEN, CLOSING), Filled,  no_qty,      FLAT),
     Row((FLAT, OPENING),   Reconciled,     has_qty,     OPEN),
     Row((OPEN, CLOSING),   Reconciled,     no_qty,      FLAT),
+    Row((FLAT, OPENING),   PositionRead,   has_qty,     OPEN),
+    Row((OPENING, OPEN, CLOSING), PositionRead, no_qty, FLAT),
     Row(OPENING,           Ticked,         no_order,    FLAT),
     Row(OPEN,              Intended,       leaving,     CLOSING),
     Row(CLOSING,           Ticked,         exit_failed, OPEN),
@@ -238,12 +242,28 @@ def _close(turn: Turn, before: Position, after: Position, fill: VenueFill) -> No
         )
     )
     remember(turn, Closed(pnl, False, turn.world.at))
-    rest = Position(before.symbol)
-    if after.qty:
-        rest = replace(
-            rest, qty=after.qty, avg=fill.price, opened_at=fill.at, opened_qty=abs(after.qty)
-        )
-    turn.put("positions", before.symbol, rest)
+    turn.put("positions", before.symbol, _rest(after, fill))
+
+
+def _rest(after: Position, fill: VenueFill) -> Position:
+    """Return what is left of a position that an execution closed: nothing, or the other side."""
+    rest = Position(after.symbol)
+    if not after.qty:
+        return rest
+    return replace(
+        rest, qty=after.qty, avg=fill.price, opened_at=fill.at, opened_qty=abs(after.qty)
+    )
+
+
+def replayed(symbol: str, fills: Iterable[VenueFill]) -> Position:
+    """Return the position that executions, oldest first, lead to from nothing."""
+    position = Position(symbol)
+    for fill in fills:
+        before = position
+        position, _ = in_its_place(before, fill)
+        if before.qty and position.qty * before.qty <= 0:
+            position = _rest(position, fill)
+    return position
 
 
 def remember(turn: Turn, closed: Closed) -> None:

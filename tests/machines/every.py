@@ -9,6 +9,7 @@ from bot.core.effects import Notify, Protect, Submit
 from bot.core.health_events import (
     Distrusted,
     Judged,
+    PositionRead,
     Probed,
     Proposed,
     Refetched,
@@ -297,6 +298,7 @@ def _of_health(world: World) -> list[Any]:
         Refetched(at=at, symbol=BTC, candles=candles(3), source="t"),
         Distrusted(at=at, symbol=BTC, reason="r"),
         ResyncAsked(at=at),
+        PositionRead(at=at, symbol=BTC, qty=D(20), fills=(a_fill(),), as_of=at, was="{}"),
     ]
 
 
