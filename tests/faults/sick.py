@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 
-import pytest
-
 from bot.core.settings import Strategy
 from bot.edge.host import free_mb
 from bot.learn.features import feature_hash, vector
@@ -55,6 +53,7 @@ class Sick(Place):
         self.file = self.file.rename(self.etc / "bot.toml")
         self.good = self.file.read_text()
         self.bot = self.reader = None
+        self.sealed, self.mounts = True, [folder] if self.small else []
 
     def start(self):
         self.start_exchange("--symbols", "BTCUSDT,ETHUSDT,SOLUSDT,XRPUSDT")
@@ -122,14 +121,16 @@ class Sick(Place):
         with (self.folder / "filler").open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, size)
 
-    def seal(self, folder):
-        """Let nobody write to a folder. Skips the test where that cannot be done."""
-        if os.geteuid() != 0:
-            folder.chmod(0o555)
-        elif not mounted("--bind", str(folder), str(folder)):
-            pytest.skip("root ignores permissions, and may not mount here")
-        else:
-            assert mounted("-o", "remount,ro,bind", str(folder))
+    def seal(self):
+        """Let nobody write to the configuration or the backups, where that can be done."""
+        for folder in (self.etc, self.backups):
+            if os.geteuid() != 0:
+                folder.chmod(0o555)
+            elif mounted("--bind", str(folder), str(folder)):
+                self.mounts.append(folder)
+                self.sealed = mounted("-o", "remount,ro,bind", str(folder))
+            else:
+                self.sealed = False
 
     def stop(self):
         self.bot.send_signal(signal.SIGTERM)
@@ -139,13 +140,11 @@ class Sick(Place):
         super().close()
         if self.reader is not None:
             close(self.reader)
+        for folder in reversed(self.mounts):
+            subprocess.run(["umount", "-l", str(folder)], check=False)
         for folder in (self.etc, self.backups):
-            if os.geteuid() == 0:
-                subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True)
-            elif folder.exists():
+            if folder.exists():
                 folder.chmod(0o755)
-        if self.small:
-            subprocess.run(["umount", "-l", str(self.folder)], check=False)
 
 
 def mounted(*words: str) -> bool:
