@@ -30,6 +30,7 @@ CONFIG = {
         "naked_real_seconds": 0.5,
         "reconcile_real_seconds": 5.0,
     },
+    "healing": {"enabled": False},  # what is found is told, not what was tried: that is elsewhere
     "alerts": {"storm_max": 1000, "window_real_seconds": 1.0},
     "health": {
         "fast_real_seconds": 1.0,
