@@ -176,9 +176,10 @@ def _end(turn: Turn, key: str, attempt: Attempt, *, well: bool, said: str) -> No
 def _settle(turn: Turn, key: str, attempt: Attempt, *, cured: bool, said: str) -> None:
     """Let the check go on from what came of an attempt."""
     _close(turn, key, attempt, cured=cured, said=said)
-    step = turn.fire(CHECK, Judged(at=turn.world.at, well=cured, said=said), attempt.check)
+    judged = Judged(at=turn.world.at, well=cured, said=said, found=attempt.said)
+    step = turn.fire(CHECK, judged, attempt.check)
     if step is not None:
-        follow(turn, attempt.check, step.dest, step.reason)
+        follow(turn, attempt.check, step.dest, attempt.said)
 
 
 def _close(turn: Turn, key: str, attempt: Attempt, *, cured: bool, said: str) -> None:

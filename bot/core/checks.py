@@ -80,9 +80,10 @@ def _measured(
 
 def _candles(world: World) -> Iterator[Finding]:
     limit = max(world.settings.health.candle_seconds, world.real_ms(10) / 1000)
+    everywhere = world.public_lost or _silent(world)
     for symbol, feed in world.feeds.items():
         state = world.instance_of("feed", symbol)
-        if world.public_lost and state is not None and state.state == STALE:
+        if everywhere and state is not None and state.state == STALE:
             continue  # what ails every symbol at once is the check of streams'
         age = (world.at - feed.last - INTERVAL_MS) / 1000
         held = holds.quarantined(world, symbol)
@@ -101,8 +102,16 @@ def _candles(world: World) -> Iterator[Finding]:
             yield _within("the newest candle closed {} s ago", age, limit, symbol)
 
 
+def _silent(world: World) -> str:
+    """Tell that no symbol's data arrive although there are several, or ""."""
+    states = [world.state("feed", symbol) for symbol in world.feeds]
+    silent = len(states) > 1 and all(state == STALE for state in states)
+    return f"it is silent: all {len(states)} feeds are STALE" if silent else ""
+
+
 def _streams(world: World) -> Iterator[Finding]:
-    for name, lost in (("private", world.private_lost), ("public", world.public_lost)):
+    public = world.public_lost or _silent(world)
+    for name, lost in (("private", world.private_lost), ("public", public)):
         said = f"the {name} stream is down: {lost}" if lost else f"the {name} stream is up"
         yield Finding(not lost, said, subject=name)
 

@@ -88,7 +88,7 @@ def given_up(world: World, event: Judged, key: str) -> str | None:
 
 def tell_given_up(world: World, event: Judged, key: str) -> Iterator[Effect]:
     """Tell people that nothing helped."""
-    yield _not_well(key, f"nothing helped: {event.said}{_story(world, key)}")
+    yield _not_well(key, f"{event.found}; nothing helped{_story(world, key)}")
 
 
 def tell(world: World, event: Probed, key: str) -> Iterator[Effect]:

@@ -37,10 +37,11 @@ class Treated(Event, frozen=True):
 
 
 class Judged(Event, frozen=True):
-    """An attempt is over (derived)."""
+    """An attempt is over (derived). ``found``: the finding that it was for."""
 
     well: bool
     said: str
+    found: str = ""
 
 
 # -- what remedies ask of the core -----------------------------------------------------------------

@@ -115,7 +115,8 @@ def test_what_nothing_cures_escalates_with_a_report_and_an_alert_and_is_left_alo
     assert report.name == row.file
     assert "no bed" in report.text
     (alert,) = told.effects(Notify)
-    assert "nothing helped: no shoes" in alert.text
+    assert alert.text.startswith("check loop: the event loop woke 999 ms late")
+    assert "; nothing helped (rest: failed: no bed; walk: failed: no shoes)" in alert.text
     assert alert.runbook == "check"
     world = lived(told.world, DAY_MS / 1000)
     for _ in range(5):

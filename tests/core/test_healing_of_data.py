@@ -85,6 +85,16 @@ def test_a_symbol_whose_prices_arrive_does_not_blame_the_stream():
     assert why_streamed(silent, BTC) is None
 
 
+def test_a_market_that_is_silent_altogether_is_one_finding_and_not_one_a_symbol():
+    world = a_world((BTC, ETH))
+    silent = go(world, but(ticked(world, 60), marks={})).world
+    assert {silent.state("feed", symbol) for symbol in (BTC, ETH)} == {"STALE"}
+    assert list(CHECKS["candles"].judge(silent)) == []
+    (public,) = [f for f in CHECKS["streams"].judge(silent) if f.subject == "public"]
+    assert not public.well
+    assert "all 2 feeds are STALE" in public.said
+
+
 def test_a_quarantined_symbol_is_held_until_a_person_releases_it_and_is_not_judged():
     world = a_world((BTC, ETH))
     told = go(world, Distrusted(at=world.at, symbol=BTC, reason="feed is GAPPED: a hole"))

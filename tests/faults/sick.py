@@ -204,7 +204,7 @@ def given_up(place, check: str) -> tuple[str, str, str]:
     """Wait until a check is ESCALATED for want of a cure: what was tried, the alert, the report."""
     sql = "SELECT tried FROM escalations WHERE name = ? ORDER BY id LIMIT 1"
     tried = until(lambda: place.rows(sql, check), f"{check} is ESCALATED", 40)[0][0]
-    told = alerts(place, f"check {check}: nothing helped%")[0]
+    told = alerts(place, f"check {check}: %; nothing helped%")[0]
     return tried, told, report_of(place, check)
 
 

@@ -231,7 +231,9 @@ def test_an_exchange_that_hangs_with_its_connections_open_makes_every_feed_stale
     try:
         for symbol in TRADED:
             since.moved("feed", "LIVE", "STALE", "no quote for ", key=symbol)
-        since.told("warning", "check", "check candles BTCUSDT: feed is STALE: no quote for ")
+        since.told(
+            "warning", "check", "check streams public: the public stream is down: it is silent"
+        )
         since.shown("feed BTCUSDT is STALE: no quote for ")
     finally:
         os.kill(pid, signal.SIGCONT)

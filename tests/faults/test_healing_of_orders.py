@@ -102,7 +102,8 @@ def test_a_stop_that_is_nowhere_and_a_position_that_cannot_be_rebuilt_reach_peop
 
     alert, report = until_escalated(place, "stops LTCUSDT")
     assert attempts(place, "stops LTCUSDT")["resync-orders"][0] == "FAILED"
-    assert alert.startswith("check stops LTCUSDT: nothing helped: the check did not get well")
+    assert alert.startswith("check stops LTCUSDT: the venue confirmed no stop for ")
+    assert "; nothing helped (resync-orders: failed: the check did not get well" in alert
     assert "resync-orders" in report
 
     alert, report = until_escalated(place, "ledger ADAUSDT")
@@ -112,14 +113,16 @@ def test_a_stop_that_is_nowhere_and_a_position_that_cannot_be_rebuilt_reach_peop
         "resync-orders": "FAILED",
     }
     assert "10001" in tried["rebuild-position"][1]
-    assert "check ledger ADAUSDT: nothing helped: " in alert
+    assert alert.startswith(
+        "check ledger ADAUSDT: the venue has 100, the ledger 50; nothing helped ("
+    )
     assert tried["rebuild-position"][1] in report
     found = place.rows("SELECT said FROM checks WHERE name = 'ledger ADAUSDT'")
     assert found == [("the venue has 100, the ledger 50",)]
 
     grave = (
         "SELECT DISTINCT json_extract(body, '$.severity') FROM outbox WHERE kind = 'Notify'"
-        " AND json_extract(body, '$.text') LIKE 'check % nothing helped: %'"
+        " AND json_extract(body, '$.text') LIKE 'check %; nothing helped%'"
     )
     assert place.rows(grave) == [("critical",)]
 
