@@ -34,8 +34,8 @@ from tests.faults.awaitfaults import Target  # noqa: E402
 from tests.faults.forkserver import FINAL, Child, Counters  # noqa: E402
 from tests.faults.places import Config, Place, merged, toml, until  # noqa: E402
 
-REACH_SECONDS = 5.0
-LIFT_SECONDS, AFTER_LIFT_SECONDS = 2.5, 7.0
+REACH_SECONDS = 8.0
+LIFT_SECONDS, AFTER_LIFT_SECONDS = 3.0, 8.0
 """A fault that struck and keeps a child from its await point is lifted: the way out belongs to it."""
 CONVERGE_SECONDS = 25.0
 STEP_SECONDS = 0.01

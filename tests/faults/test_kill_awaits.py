@@ -16,9 +16,9 @@ SHARE = 7  # one in seven of the pairs; all of them are the soak's
 WAYS = {op: {awaits.ways(op).index(way) for way in awaits.real(op)} for op in awaits.OPERATIONS}
 
 
-def planned(folder, targets, seed=SEED, attempts=1):
-    """Return the jobs that let a child die at each target, mixed, so many in a folder."""
-    folders = -(-len(targets) // KILLS_A_FOLDER)
+def planned(folder, targets, seed=SEED, attempts=1, most=KILLS_A_FOLDER):
+    """Return the jobs that let a child die at each target, mixed, at most so many in a folder."""
+    folders = -(-len(targets) // most)
     return [
         {
             "folder": str(folder / f"{n}"),
