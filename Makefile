@@ -20,7 +20,7 @@ console: $(READY) ## open the operator console
 	@$(PY) -m console $(ARGS)
 
 test: $(READY) ## run the tests; ARGS="tests/core -k guard" for some
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m $(if $(ARGS),pytest $(ARGS),tests.side_by_side)
 
 check: $(CHECKS:%=check-%) test ## everything CI does
 

@@ -22,5 +22,19 @@ def test_every_remedy_has_its_row_and_no_other():
     assert rows == [row(treatment.remedy) for treatment in treatments().values()]
 
 
+def test_every_remedy_has_a_test_that_cures_and_one_in_which_it_does_not():
+    rows = [
+        [cell.strip() for cell in line.strip("| ").split(" | ")]
+        for line in TEXT.partition("## Proof")[2].splitlines()
+        if line.count("`test_") == 2
+    ]
+    assert [name for name, *_ in rows] == list(treatments())
+    for name, file, *tests in rows:
+        source = (ROOT / "tests" / "faults" / f"test_healing_{file}.py").read_text()
+        assert f'"{name}"' in source, name
+        for test in tests:
+            assert f"def {test.strip('`')}(" in source, test
+
+
 def test_the_readme_leads_there():
     assert "docs/healing.md" in (ROOT / "README.md").read_text()
