@@ -26,8 +26,10 @@ CONFIG = {
     },
     "notify": {"urls": ["json://127.0.0.1:1"]},
     "restarts": {"crashes_max": 2},
+    "watch": {"storage_real_seconds": 1.0},
 }
 HOUR = 3600
+SYMBOLS = ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def place(tmp_path_factory):
     """A bot whose channel to people is dead from the start; each test breaks one thing more."""
     made = Place(tmp_path_factory.mktemp("machine") / "p", CONFIG)
     try:
-        made.start_exchange("--symbols", "BTCUSDT,ETHUSDT,SOLUSDT")
+        made.start_exchange("--symbols", ",".join(SYMBOLS))
         begin(made)
         yield made
     finally:
