@@ -73,6 +73,22 @@ def test_entries_that_are_executed_again_and_again_are_held_until_a_person_looks
     since.shown(f"hold {symbol} is HELD: repeated execution: ")
 
 
+def test_entries_that_the_venue_rejects_in_a_row_are_held_until_a_person_looks(place):
+    since = Since(place)
+    create = "/v5/order/create"
+    place.control("fault", kind="ret_code", match=create, code=110007, probability=1.0, seed=8)
+    for symbol in SYMBOLS:
+        if place.state_of("hold", symbol) != "HELD":  # the test before held one of them
+            place.do("hold", symbol=symbol)
+        assert place.do("release", symbol=symbol)["state"] == "DONE"
+    since.moved("order", "INTENDED", "REJECTED", "110007: ")
+    why = "3 entries in a row were rejected, the last with 110007: "
+    symbol = since.moved("hold", "FREE", "HELD", f"rejections: {why}")
+    since.told("critical", "hold", f"entries held in {symbol}: {why}")
+    since.shown(f"hold {symbol} is HELD: rejections: ")
+    place.control("clear")
+
+
 def test_a_command_whose_person_is_gone_before_the_answer_is_carried_out(place, since):
     place.ask("hold", symbol="BTCUSDT") if place.state_of("hold", "BTCUSDT") != "HELD" else None
     place.ask("reduce")
