@@ -268,6 +268,26 @@ class Watchdog(_Section, frozen=True):
     ] = 900
 
 
+class Watch(_Section, frozen=True):
+    """How often the bot looks at what nothing else tells it of."""
+
+    clock_real_seconds: Annotated[
+        float, _number("The venue's clock is asked for this often, real s.", 1, 60)
+    ] = 10
+    listing_real_seconds: Annotated[
+        float, _number("What the venue lists is read anew this often, real s.", 1, 86_400)
+    ] = 4 * 3_600
+    storage_real_seconds: Annotated[
+        float,
+        _number(
+            "The disk is measured, and the database's files seen to, this often, real s.", 1, 300
+        ),
+    ] = 30
+    halt_real_seconds: Annotated[
+        float, _number("The HALT mark and panic's lines are looked for this often, real s.", 0.1, 5)
+    ] = 1
+
+
 class Upgrade(_Section, frozen=True):
     """The two-step upgrade: how fresh its check is, and how its new build proves itself."""
 
@@ -300,6 +320,7 @@ class Edge(Struct, frozen=True):
     log: Log = Log()
     training: Training = Training()
     watchdog: Watchdog = Watchdog()
+    watch: Watch = Watch()
     upgrade: Upgrade = Upgrade()
 
 

@@ -52,6 +52,9 @@ def go_back(turn: Turn, at: int) -> None:
             _capped(world.messages, at // DAY_MS, "day"),
             recent=tuple(min(t, at) for t in world.messages.recent),
         ),
+        rejections=replace(
+            world.rejections, recent=tuple(min(t, at) for t in world.rejections.recent)
+        ),
         account=_capped(account, at - 1, *ACCOUNT_TIMES),
         runs={
             k: replace(r, deadline=min(r.deadline, at + runs.limit_ms(world, k)))

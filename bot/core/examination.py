@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from bot.core import attempts, slo
 from bot.core.checks import CHECKS, FAST, Check, Finding
 from bot.core.facts import CheckMarked
-from bot.core.health import CHECK
+from bot.core.health import CHECK, CheckState
 from bot.core.health_events import Probed, Sampled
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def _found(
     )
     attempts.judge(turn, key, finding.well, finding.said)
     moved = turn.fire(CHECK, probed, key)
+    if moved is not None and moved.dest == CheckState.SUSPECT:  # where one finding is enough
+        moved = turn.fire(CHECK, probed, key) or moved
     if moved is not None:
         attempts.follow(turn, key, moved.dest, finding.said)
     if moved is not None or turn.world.at - marked.get(key, 0) >= MARK_MS:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class CheckState(StrEnum):
-    """How a check stands: one finding makes it SUSPECT, more of them have it healed or told of."""
+    """How a check stands: a finding makes it SUSPECT, as many as it takes have it healed or told of."""
 
     WELL = "WELL"
     SUSPECT = "SUSPECT"

@@ -76,6 +76,19 @@ class Controls(Struct, frozen=True):
             LOWER,
         ),
     ] = 4
+    rejections_row_max: Annotated[
+        int,
+        number(
+            "So many entries of a symbol rejected in a row hold it until a person releases it.",
+            1,
+            10,
+            LOWER,
+        ),
+    ] = 3
+    rejections_minute_max: Annotated[
+        int,
+        number("So many entries rejected within a real minute hold the account.", 1, 100, LOWER),
+    ] = 10
     losses_row_max: Annotated[
         int, number("Losing trades in a row; the next entry holds the account.", 2, 12, LOWER)
     ] = 10

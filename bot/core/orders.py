@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from bot.core import rejections
 from bot.core.asking import ask_account, pending
 from bot.core.effects import Cancel, Effect, Inquire, Submit
 from bot.core.events import (
@@ -218,6 +219,7 @@ def news(
     step = turn.fire(ORDER, event, key)
     if step is not None and turn.world.instance_of("order", key) is None:
         _ended(turn, key)
+        rejections.heed(turn, order, step)
     if isinstance(event, Rejected) and not order.entry:
         ask_account(turn)  # a refused exit says that the account is not what it seems
 

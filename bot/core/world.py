@@ -148,6 +148,13 @@ class Messages(Struct, frozen=True):
     today: int = 0
 
 
+class Rejections(Struct, frozen=True):
+    """Entries that the venue refused: ``rows``: symbol → in a row, ``recent``: when, of a real minute."""
+
+    rows: dict[str, int] = {}
+    recent: tuple[int, ...] = ()
+
+
 class Shadow(Struct, frozen=True):
     """A trade that the paused guard did not allow, followed as if it had been made."""
 
@@ -295,6 +302,7 @@ class World(Struct, frozen=True):
     orders: dict[str, Order] = {}
     intents: tuple[Intent, ...] = ()
     messages: Messages = Messages()
+    rejections: Rejections = Rejections()
     foreign: dict[str, VenueOrder] = {}
     moves: dict[str, int] = {}
     guard_before: str = ""

@@ -22,7 +22,6 @@ from bot.engine.watch import Watch
 from bot.errors import BotError, Refused, Retryable
 
 AGAIN_SECONDS = 1.0
-RELIST_SECONDS = 4 * 3600.0
 
 
 class Link:
@@ -116,7 +115,8 @@ class Link:
         async with asyncio.TaskGroup() as tasks:
             for stream in self.streams.values():
                 tasks.create_task(stream.run())
-            tasks.create_task(_relist(self.venue, symbols, self.watch.post))
+            every = self.config.watch.listing_real_seconds
+            tasks.create_task(_relist(self.venue, symbols, every, self.watch.post))
 
     def _streams(self, symbols: list[str]) -> dict[str, Stream]:
         venue, where, post = self.venue, self.where, self.watch.post
@@ -159,10 +159,12 @@ class Link:
                 return found[: wanted.symbols_max]
 
 
-async def _relist(venue: Bybit, symbols: list[str], post: Callable[[Event], None]) -> None:
-    """Read what is listed anew from time to time: sizes change, and symbols go."""
+async def _relist(
+    venue: Bybit, symbols: list[str], every: float, post: Callable[[Event], None]
+) -> None:
+    """Read what is listed anew every so many real seconds: sizes change, and symbols go."""
     while True:
-        await asyncio.sleep(RELIST_SECONDS)
+        await asyncio.sleep(every)
         venue.forget()
         try:
             found = await venue.instruments(symbols)

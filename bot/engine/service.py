@@ -146,6 +146,7 @@ class Service:
             self.halt,
             self.marks,
             paths,
+            pace=loaded.config.watch,
             post=self.post,
             world=lambda: self.loop.world,
             lost=self._files_lost,

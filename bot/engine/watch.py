@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+from bot.config import sections
 from bot.core.events import ClockJumped, Event, Panicked, StorageChecked, Ticked
 from bot.core.world import World
 from bot.edge.files import Halt
@@ -17,11 +18,8 @@ from bot.edge.venues.frames import Marks
 from bot.engine.boot import PANIC_LINES_MAX, Paths, halt_event, unread
 from bot.errors import Retryable
 
-CLOCK_EVERY_SECONDS = 10.0
-STORAGE_EVERY_SECONDS = 30.0
-HALT_EVERY_SECONDS = 1.0
 PANIC_END = '"action":"end"'
-PANIC_QUIET_SECONDS = 30
+PANIC_QUIET_SECONDS = 30.0
 TICK_SECONDS_MIN = 0.1
 VENUE_PATIENCE_SECONDS = 3.0
 
@@ -36,14 +34,15 @@ class Watch:
         marks: Marks,
         paths: Paths,
         *,
+        pace: sections.Watch,
         post: Callable[[Event], None],
         world: Callable[[], World],
         lost: Callable[[str], None],
     ) -> None:
         self.venue, self.halt, self.marks, self.paths = venue, halt, marks, paths
-        self.post, self.world, self.lost = post, world, lost
+        self.pace, self.post, self.world, self.lost = pace, post, world, lost
         self._panic_seen: tuple[str, ...] = ()
-        self._panic_quiet = 0
+        self._panic_quiet = 0.0
         self.booted = False  # until then panic's lines are the boot's to read
 
     def senses(self) -> Iterator[Coroutine[Any, Any, None]]:
@@ -62,7 +61,7 @@ class Watch:
 
     async def _clock(self) -> None:
         while True:
-            await asyncio.sleep(CLOCK_EVERY_SECONDS)
+            await asyncio.sleep(self.pace.clock_real_seconds)
             await self.follow_clock()
 
     async def follow_clock(self) -> None:
@@ -78,7 +77,7 @@ class Watch:
     async def _storage(self) -> None:
         """Measure the disk; see that nobody took the files away from under the process."""
         while True:
-            await asyncio.sleep(STORAGE_EVERY_SECONDS)
+            await asyncio.sleep(self.pace.storage_real_seconds)
             free = free_mb(self.paths.folder)
             self.post(StorageChecked(at=self.venue.clock.now(), free_mb=free))
             name = orphaned(self.paths.state)
@@ -88,7 +87,7 @@ class Watch:
     async def _people(self) -> None:
         """Make a HALT mark a kill transition, and take in what ``bot panic`` did meanwhile."""
         while True:
-            await asyncio.sleep(HALT_EVERY_SECONDS)
+            await asyncio.sleep(self.pace.halt_real_seconds)
             self.halt_seen()
             if self.booted:
                 self._panics()
@@ -97,9 +96,9 @@ class Watch:
         """Post panic's lines once it is done, or quiet for long; a commit puts them aside."""
         lines = unread(self.paths.panic, self.world())
         if lines == self._panic_seen:
-            self._panic_quiet += 1
+            self._panic_quiet += self.pace.halt_real_seconds
         else:
-            self._panic_seen, self._panic_quiet = lines, 0
+            self._panic_seen, self._panic_quiet = lines, 0.0
         done = bool(lines) and PANIC_END in lines[-1]
         ripe = self._panic_quiet >= 0 if done else self._panic_quiet >= PANIC_QUIET_SECONDS
         if lines and ripe:

@@ -148,6 +148,16 @@ def test_people_are_told_once_of_an_episode_and_of_its_end():
     assert told.world.state("check", "loop") == "WELL"
 
 
+def test_where_one_finding_is_enough_people_are_told_in_the_same_turn():
+    told = sampled(answered(a_world(settings=tuned(health__confirm=1))), lag_ms=300.0)
+    steps = [(s.source, s.dest) for s in told.steps if (s.machine, s.key) == ("check", "loop")]
+    assert steps == [("", "SUSPECT"), ("SUSPECT", "ESCALATED")]
+    assert len(told.effects(Notify)) == 1
+    world = sampled(told.world, lag_ms=1.0).world
+    told = sampled(world, lag_ms=300.0)
+    assert told.world.state("check", "loop") == "ESCALATED", "and again when it was well meanwhile"
+
+
 def test_one_finding_that_goes_by_tells_nobody():
     world = WELL
     for lag in (300.0, 1.0, 300.0, 1.0):

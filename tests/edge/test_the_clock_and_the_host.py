@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from bot.config import sections
 from bot.core.effects import Exit, Protect, Reconcile
 from bot.core.events import ClockJumped, Filled, Recovered, StopAsked, Ticked
 from bot.core.text import safe_text
@@ -104,7 +105,14 @@ async def test_a_start_ahead_of_the_venues_clock_posts_a_jump_before_anything_el
     venue = Bybit(exchange.url, exchange.ws_url, "k", "s", clock=MarketClock(start_ms=ahead))
     posted = []
     watch = Watch(
-        venue, None, None, Paths(tmp_path / "state.db"), post=posted.append, world=None, lost=None
+        venue,
+        None,
+        None,
+        Paths(tmp_path / "state.db"),
+        pace=sections.Watch(),
+        post=posted.append,
+        world=None,
+        lost=None,
     )
     await venue.open()
     try:

@@ -29,13 +29,13 @@ def test_a_reading_of_the_account_names_the_event_that_asked(exchange):
     assert found.question == 77
 
 
-def test_what_is_listed_is_said_of_the_symbols_that_were_asked_for(exchange, monkeypatch):
-    monkeypatch.setattr(link, "RELIST_SECONDS", 0.01)
-
+def test_what_is_listed_is_said_of_the_symbols_that_were_asked_for(exchange):
     async def listed():
         posted = asyncio.Queue()
         async with exchange.venue() as venue:
-            asking = asyncio.create_task(link._relist(venue, [BTC, "GONEUSDT"], posted.put_nowait))
+            asking = asyncio.create_task(
+                link._relist(venue, [BTC, "GONEUSDT"], 0.01, posted.put_nowait)
+            )
             found = await posted.get()
             asking.cancel()
         return found

@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 
+from bot.config import sections
 from bot.core.events import Panicked
 from bot.core.world import World
 from bot.edge.clock import MarketClock
 from bot.edge.files import append_panic_line
-from bot.engine import watch as module
 from bot.engine.boot import Paths
+from bot.engine.watch import Watch
 
 LINE = '{"who":"boot","action":"cancel entries","detail":"protect-only: the disk was full"}'
 END = '{"who":"boot","action":"end","outcome":"done"}'
@@ -22,11 +23,11 @@ class Venue:
 @pytest.fixture
 def watch(tmp_path, monkeypatch):
     """A watch that looks without a pause, over a folder with what panic did."""
-    monkeypatch.setattr(module, "HALT_EVERY_SECONDS", 0)
     paths = Paths(tmp_path / "state.db")
     append_panic_line(paths.panic, LINE)
     append_panic_line(paths.panic, END)
-    found = module.Watch(Venue(), None, None, paths, post=None, world=World, lost=None)
+    pace = sections.Watch(halt_real_seconds=0)
+    found = Watch(Venue(), None, None, paths, pace=pace, post=None, world=World, lost=None)
     found.rounds = 0
     monkeypatch.setattr(found, "halt_seen", lambda: setattr(found, "rounds", found.rounds + 1))
     return found

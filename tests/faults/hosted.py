@@ -1,11 +1,10 @@
-"""Runs the bot so that it looks more often, with faults that a file beside its database names.
+"""Runs the bot with faults that a file beside its database names.
 
 ``python -m tests.faults.hosted STATE CONFIG SECONDS [REMEDIES]``. While ``STATE.fault`` says
 ``full`` or ``readonly``, SQLite itself refuses to write: the page limit is where it stands, or the
 connection may only read; ``leak`` takes memory and keeps it; ``forget``, once: the models that are
 loaded are gone. REMEDIES is a folder with more of them. Nothing of the bot is replaced; the seam is
-the reactor's probe. What it looks at each minute or hour, it looks at each second here, and each
-pause before it tries again is the shortest.
+the reactor's probe. Each pause before it tries again is the shortest.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ only_library()
 
 from bot import config  # noqa: E402
 from bot.edge.backoff import chance_from  # noqa: E402
-from bot.engine import healing, link, service, watch  # noqa: E402
+from bot.engine import healing, service  # noqa: E402
 from bot.engine.reactor import Point  # noqa: E402
 
 ROOMY = 2**30
@@ -39,8 +38,6 @@ def main() -> None:
 
     service.Service.__init__ = remember  # type: ignore[method-assign]
     healing.__path__.extend(sys.argv[4:5])
-    watch.STORAGE_EVERY_SECONDS = 1.0
-    watch.CLOCK_EVERY_SECONDS = link.RELIST_SECONDS = 2.0
     leaked: list[bytes] = []
     fault = Path(f"{state}.fault")
 

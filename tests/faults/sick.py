@@ -19,6 +19,7 @@ from tests.models.made import a_graph, a_measure, published, says
 
 CONFIG = {
     "exchange": {"speed": 120, "seed": 7},
+    "watch": {"storage_real_seconds": 1.0},
     "models": {"window": 500, "faults_max": 500},
     "health": {
         "fast_real_seconds": 1.0,

@@ -21,6 +21,7 @@ QUIET, UNTRADED = "DOGEUSDT", "ADAUSDT"
 CONFIG = {
     "exchange": {"speed": SPEED, "seed": 7},
     "market": {"symbols": TRADED},
+    "watch": {"clock_real_seconds": 2.0, "listing_real_seconds": 2.0},
     "strategy": {"ema_fast": 12, "ema_slow": 26, "adx_period": 5, "cross_age_max": 100},
     "feed": {"stale_seconds": 60, "stale_real_seconds": 1.5},
     "guard": {"doubt_reduced_real_seconds": 0.5, "doubt_paused_real_seconds": 1.5},

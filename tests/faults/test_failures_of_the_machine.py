@@ -26,8 +26,10 @@ CONFIG = {
     },
     "notify": {"urls": ["json://127.0.0.1:1"]},
     "restarts": {"crashes_max": 2},
+    "watch": {"storage_real_seconds": 1.0},
 }
 HOUR = 3600
+SYMBOLS = ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def place(tmp_path_factory):
     """A bot whose channel to people is dead from the start; each test breaks one thing more."""
     made = Place(tmp_path_factory.mktemp("machine") / "p", CONFIG)
     try:
-        made.start_exchange("--symbols", "BTCUSDT,ETHUSDT,SOLUSDT")
+        made.start_exchange("--symbols", ",".join(SYMBOLS))
         begin(made)
         yield made
     finally:
@@ -69,6 +71,22 @@ def test_entries_that_are_executed_again_and_again_are_held_until_a_person_looks
     symbol = since.moved("hold", "", "HELD", "repeated execution: 2 entries executed within ")
     since.told("critical", "hold", f"entries held in {symbol}: 2 entries executed within the hour")
     since.shown(f"hold {symbol} is HELD: repeated execution: ")
+
+
+def test_entries_that_the_venue_rejects_in_a_row_are_held_until_a_person_looks(place):
+    since = Since(place)
+    create = "/v5/order/create"
+    place.control("fault", kind="ret_code", match=create, code=110007, probability=1.0, seed=8)
+    for symbol in SYMBOLS:
+        if place.state_of("hold", symbol) != "HELD":  # the test before held one of them
+            place.do("hold", symbol=symbol)
+        assert place.do("release", symbol=symbol)["state"] == "DONE"
+    since.moved("order", "INTENDED", "REJECTED", "110007: ")
+    why = "3 entries in a row were rejected, the last with 110007: "
+    symbol = since.moved("hold", "FREE", "HELD", f"rejections: {why}")
+    since.told("critical", "hold", f"entries held in {symbol}: {why}")
+    since.shown(f"hold {symbol} is HELD: rejections: ")
+    place.control("clear")
 
 
 def test_a_command_whose_person_is_gone_before_the_answer_is_carried_out(place, since):

@@ -18,6 +18,7 @@ CONFIG = {
     },
     "alerts": {"storm_max": 1000, "window_real_seconds": 1.0},
     "health": {"fast_real_seconds": 1.0, "confirm": 1},
+    "watch": {"clock_real_seconds": 2.0},
 }
 SYMBOLS = [
     "BTCUSDT",
