@@ -91,6 +91,14 @@ def why_not() -> str | None:
     return f"namespaces are not allowed here: {tried.stderr.strip()}" if tried.returncode else None
 
 
+def _name_of(pid: int) -> str:
+    """Return what a process is called, "" if it has gone meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 class Lab:
     """A running systemd; ``run`` runs a command beside it, in all of its namespaces."""
 
@@ -123,10 +131,9 @@ class Lab:
         assert self.process.poll() is None, self.log.read_text()[-1500:]
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        init = Path(f"/proc/{children[0]}") if children else None
-        if init is None or (init / "comm").read_text() != "systemd\n":
+        if not children or _name_of(int(children[0])) != "systemd":
             return False  # still on its way, perhaps outside: nothing is run there yet
-        self.init = int(init.name)
+        self.init = int(children[0])
         state = self.run("systemctl", "is-system-running").stdout.strip()
         return state in ("running", "degraded")
 
