@@ -1,0 +1,97 @@
+"""What a person would see: the console on a told day, in a terminal of any size, as text."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bot.store.lease import Lease
+from console.app import Console
+from tests.desk.story import MIDNIGHT
+
+NOW = MIDNIGHT + 700
+PID = 4242
+SIGNS = {
+    "process": "RUNNING",
+    "level": "REDUCED",
+    "latch": "",
+    "why": "",
+    "instance": "abc123",
+    "epoch": 1,
+    "venue": "embedded",
+    "account": "",
+}
+GOLDENS = Path(__file__).parent / "goldens"
+
+
+class Bot:
+    """A bot as the files beside the database tell of it: it holds the lease, and it beats."""
+
+    def __init__(self, state):
+        self.state = state
+        self.lease = Lease(state, {"pid": PID})
+        self.beat()
+
+    def beat(self, ago=0.4, **signs):
+        """Give a sign of life so many seconds before now."""
+        written = {"pid": PID, "wall_ms": NOW - int(ago * 1000), **SIGNS, **signs}
+        Path(f"{self.state}.heartbeat").write_text(json.dumps(written))
+
+    def die(self):
+        """Leave the lease, as the kernel does for a dead process."""
+        lease, self.lease = self.lease, None
+        if lease is not None:
+            lease.release()
+
+
+def text(app):
+    """The screen as lines of text."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(part.text for part in strip).rstrip() for strip in strips)
+
+
+def styles(app):
+    """Every style on the screen."""
+    return [part.style for strip in app.screen._compositor.render_strips() for part in strip]
+
+
+@asynccontextmanager
+async def console(state, size=(80, 24), **more):
+    """A console without threads: it reads when it is told to, so that nothing depends on time."""
+    app = Console(state, now_ms=lambda: NOW, threaded=False, **more)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        yield app, pilot
+
+
+async def press(pilot, *keys):
+    """Press keys one by one."""
+    await pilot.press(*keys)
+    await pilot.pause()
+
+
+async def settled(pilot, condition):
+    """Wait until something is so, as long as it takes up to ten seconds."""
+    for _ in range(1_000):
+        await pilot.pause(0.01)
+        if condition():
+            return
+    raise AssertionError(text(pilot.app))
+
+
+def run(coroutine):
+    """Run a test of a console to its end."""
+    return asyncio.run(coroutine)
+
+
+def same_as_golden(name, found):
+    """Compare with the golden of a name; GOLDENS=write writes it anew, for a person to look at."""
+    path = GOLDENS / f"{name}.txt"
+    if os.environ.get("GOLDENS") == "write":
+        GOLDENS.mkdir(exist_ok=True)
+        path.write_text(f"{found}\n")
+    wanted = path.read_text() if path.exists() else ""
+    assert f"{found}\n" == wanted, f"{path} differs: look at it, then GOLDENS=write"
