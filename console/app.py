@@ -107,6 +107,7 @@ class Console(App[None]):
 
     def on_mount(self) -> None:
         """Begin to read, and to count the age of what was read."""
+        self._base = self.screen
         for field in self.query(Input):
             field.cursor_blink = False
             field.display = False
@@ -126,13 +127,13 @@ class Console(App[None]):
     @property
     def page(self) -> Ledger:
         """Where the open screen is."""
-        return self.screen_stack[0].query_one("#page", Ledger)
+        return self._base.query_one("#page", Ledger)
 
     def _bar(self, name: str) -> Bar:
-        return self.screen_stack[0].query_one(f"#{name}", Bar)
+        return self._base.query_one(f"#{name}", Bar)
 
     def _field(self, name: str) -> Input:
-        return self.screen_stack[0].query_one(f"#{name}", Input)
+        return self._base.query_one(f"#{name}", Input)
 
     @property
     def here(self) -> Here:
@@ -153,10 +154,10 @@ class Console(App[None]):
             self._bar("head").show(*frame.head(self.newest, fresh, self.here, self.want, width))
             self._bar("banner").show(*frame.banner(self.newest, fresh, frozen, width))
             self._bar("foot").show(frame.foot(self.here, width))
-            self.screen_stack[0].set_class(frame.venue(self.newest)[1] == BAD, "-real-money")
+            self._base.set_class(frame.venue(self.newest)[1] == BAD, "-real-money")
             self.page.show(self.page.lines, dead=fresh.level == DEAD)
         except NoMatches:
-            pass  # the screen is going
+            pass  # the console is ending
 
     # -- what was read -----------------------------------------------------------------------------
 

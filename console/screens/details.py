@@ -15,6 +15,7 @@ from bot.desk.text import moment
 from bot.desk.views import Move, Standing
 from bot.errors import Refused
 from console.feed import Snapshot, Want
+from console.screens import sql
 from console.screens.models import criteria
 from console.screens.space import Screen, Space, clock, moves, price, state
 from console.screens.why import measured
@@ -282,11 +283,9 @@ def _read_alert(connection: Connection, alert: str) -> Told | None:
 
 def _draw_alert(shot: Snapshot, found: Told, space: Space) -> list[Line]:
     lines = [
-        title(
-            f"Alert {found.id}",
-            f"{found.severity}, {found.count} times, docs/alerts.md#{found.runbook}",
-        ),
-        line("is ", state(found.state, "alert"), f" since {moment(found.since)}; {found.reason}"),
+        title(f"Alert {found.id}", f"{found.severity}, ×{found.count}{_page(found.runbook)}"),
+        line("is ", state(found.state, "alert"), f" since {moment(found.since)}, market time"),
+        *paragraph(found.reason, space.width, mark="why: "),
         *paragraph(found.text, space.width, tone=BAD if found.open else PLAIN),
         blank(),
         title("Messages", "" if found.messages else "none"),
@@ -302,6 +301,10 @@ def _draw_alert(shot: Snapshot, found: Told, space: Space) -> list[Line]:
         Column("why"),
     ]
     return [*lines, *table(columns, rows, space.width)] if rows else lines
+
+
+def _page(heading: str) -> str:
+    return f", what to do: docs/alerts.md#{heading}" if heading else ""
 
 
 class ModelStory(NamedTuple):
@@ -360,5 +363,6 @@ DETAILS: dict[str, Screen] = {
     "symbol": Screen(_about(_read_symbol), _drawn(_draw_symbol)),
     "alert": Screen(_about(_read_alert), _drawn(_draw_alert)),
     "model": Screen(_about(_read_model), _drawn(_draw_model)),
+    "row": sql.SCREEN,
 }
 """By the kind of a line's key."""

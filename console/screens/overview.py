@@ -89,7 +89,7 @@ def draw(shot: Snapshot, found: list[views.Move], space: Space) -> list[Line]:
     if not space.wide:
         top = _left(shot, space, space.width)
         return [*top, blank(), title("What moves"), *moves(found, space.width)]
-    at = space.width * 3 // 5
+    at = max(62, space.width // 2)
     left = _left(shot, space, at - 3)
     right = [title("What moves"), *moves(found, space.width - at)]
     return beside(left, [one._replace(key=None) for one in right[: space.height]], at)

@@ -99,7 +99,7 @@ def price(text: str | None) -> str:
 
 def moves(found: Sequence[Move], width: int, *, dated: bool = False) -> list[Line]:
     """Return transitions as a table, one a line."""
-    what = 30 if width >= WIDE else 22
+    what = 30 if width >= WIDE else 22 if width >= 70 else 18
     columns = [Column("at", 19 if dated else 8), Column("what", what), Column("to", 12)]
     rows = []
     for move in found:
@@ -113,5 +113,6 @@ def _name(move: Move) -> str:
     """Return which machine moved; of an order's id, what tells it from the others here."""
     if move.key == "account":
         return move.machine
-    key = move.key.split("-", 2)[-1] if move.machine == "order" else move.key
-    return f"{move.machine} {key}"
+    if move.machine == "order":
+        return f"order {move.key.split('-', 2)[-1]}"
+    return f"{move.machine} {move.key[:12] if move.machine == 'model' else move.key}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.desk import status
+from bot.edge.files import Halt
 from tests.console.seen import NOW, Bot
-from tests.desk.story import copied, told_in
+from tests.desk.story import copied, tell, told_in
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +34,17 @@ def bot(state):
     found = Bot(state)
     yield found
     found.die()
+
+
+@pytest.fixture
+def held(tmp_path):
+    """A day in which somebody paused the account and nobody resumed."""
+    folder = tmp_path / "held"
+    folder.mkdir()
+    story = tell(folder / "state.db")
+    story.command("hold", "ana", "CPI at 14:30")
+    story.connection.close()
+    Halt(folder / "HALT").create()
+    bot = Bot(folder / "state.db")
+    yield folder / "state.db"
+    bot.die()

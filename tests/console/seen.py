@@ -7,6 +7,7 @@ import json
 import os
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from bot.store.lease import Lease
 from console.app import Console
@@ -58,19 +59,36 @@ def styles(app):
     return [part.style for strip in app.screen._compositor.render_strips() for part in strip]
 
 
+async def _not_idle(*_: float) -> None:
+    """Let others have their turn; Textual's own waits for the whole machine to have nothing to do."""
+    await asyncio.sleep(0)
+
+
 @asynccontextmanager
 async def console(state, size=(80, 24), **more):
     """A console without threads: it reads when it is told to, so that nothing depends on time."""
     app = Console(state, now_ms=lambda: NOW, threaded=False, **more)
-    async with app.run_test(size=size) as pilot:
+    with (
+        patch("textual.app.wait_for_idle", _not_idle),
+        patch("textual.pilot.wait_for_idle", _not_idle),
+    ):
+        async with app.run_test(size=size) as pilot:
+            await drawn(pilot)
+            yield app, pilot
+
+
+async def drawn(pilot):
+    """Wait until every message is processed, and what they asked for is drawn."""
+    for _ in range(2):
         await pilot.pause()
-        yield app, pilot
 
 
 async def press(pilot, *keys):
     """Press keys one by one."""
-    await pilot.press(*keys)
-    await pilot.pause()
+    for key in keys:
+        await pilot.press(key)
+        await pilot.pause()
+    await drawn(pilot)
 
 
 async def settled(pilot, condition):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from rich.cells import cell_len
 
 from console.actions import SCREENS
-from tests.console.seen import console, press, run, same_as_golden, settled, text
+from tests.console.seen import console, drawn, press, run, same_as_golden, settled, text
 
 SIZES = [(80, 24), (120, 40)]
 CONDITIONS = ["live", "stale", "dead", "read-only", "empty", "damaged"]
@@ -79,22 +80,20 @@ def test_help_and_palette_look_as_their_goldens(bot, state):
     same_as_golden("help-and-palette-100x46", run(walk()))
 
 
-@pytest.mark.parametrize("size", [(40, 10), (20, 5), (200, 60)])
-def test_any_size_is_drawn_and_resized_to(size, bot, state):
+def test_every_screen_is_drawn_in_any_size_and_resized_to(bot, state):
     async def walk():
         async with console(state, (80, 24)) as (app, pilot):
-            for digit in "123456789":
-                await press(pilot, digit)
+            for number, digit in enumerate("1234567891"):
+                size = ((40, 10), (20, 5), (200, 60), (80, 24))[number % 4]
                 await pilot.resize_terminal(*size)
-                await pilot.pause()
+                await press(pilot, digit)
                 found = text(app).splitlines()
                 assert len(found) == size[1]
-                assert max(map(len, found)) <= size[0]
-                await pilot.resize_terminal(80, 24)
+                assert max(map(cell_len, found)) <= size[0]
             await press(pilot, "K")
-            await pilot.resize_terminal(*size)
-            await pilot.pause()
-            assert app.screen.focused.id == "no", "Cancel stays where the focus is"
+            await pilot.resize_terminal(40, 10)
+            await drawn(pilot)
+            assert app.screen.focused.id == "no", "Cancel keeps the focus"
 
     run(walk())
 
@@ -104,7 +103,7 @@ def test_an_answer_and_a_row_of_it_look_as_their_golden(bot, state):
         async with console(state, (100, 30)) as (app, pilot):
             await press(pilot, "9", "down", "enter")
             await settled(pilot, lambda: app.result is not None)
-            await pilot.pause()
+            await drawn(pilot)
             answer = text(app)
             await press(pilot, "down", "enter")
             row = text(app)
