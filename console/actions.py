@@ -123,9 +123,10 @@ def markdown() -> str:
     lines: list[str] = []
     for group in (LOOK, MOVE, DO):
         lines += [f"### {group}", "", "| key | what | meaning | asks for |", "|---|---|---|---|"]
-        for action in ACTIONS:
-            if action.group == group:
-                shown = "`\\|`" if action.shown == "|" else f"`{action.shown}`"
-                lines.append(f"| {shown} | {action.label} | {action.meaning} | {action.confirm} |")
+        lines += [
+            f"| `{one.shown}` | {one.label} | {one.meaning} | {one.confirm or '–'} |"
+            for one in ACTIONS
+            if one.group == group
+        ]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"

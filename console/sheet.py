@@ -28,10 +28,11 @@ class Span(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One line; with a key, the cursor can stand on it and Enter opens it."""
+    """One line. With a key, the cursor can stand on it, ``reach`` cells wide (0: all of it)."""
 
     spans: tuple[Span, ...]
     key: Key | None = None
+    reach: int = 0
 
     @property
     def text(self) -> str:
@@ -140,7 +141,7 @@ def beside(left: Sequence[Line], right: Sequence[Line], at: int) -> list[Line]:
     for number in range(max(len(left), len(right))):
         one = left[number] if number < len(left) else blank()
         other = right[number] if number < len(right) else blank()
-        joined.append(Line((*_cut(one, at - 2), Span("│ ", DIM), *other.spans), one.key))
+        joined.append(Line((*_cut(one, at - 2), Span("│ ", DIM), *other.spans), one.key, at - 2))
     return joined
 
 

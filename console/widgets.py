@@ -187,6 +187,9 @@ class Ledger(ScrollView, can_focus=True, inherit_bindings=False):
         number = y + self.scroll_offset.y
         if number >= len(self.lines):
             return Strip.blank(self.size.width, self.rich_style)
-        here = number == self.at and self.has_focus
-        base = self.rich_style + Style(reverse=True) if here else self.rich_style
-        return strip(self.lines[number], self.size.width, base, dead=self.dead)
+        one, base, width = self.lines[number], self.rich_style, self.size.width
+        if number != self.at or not self.has_focus:
+            return strip(one, width, base, dead=self.dead)
+        marked, reach = strip(one, width, base + Style(reverse=True)), one.reach or width
+        rest = strip(one, width, base, dead=self.dead).crop(reach, width)
+        return Strip.join([marked.crop(0, reach), rest])

@@ -29,7 +29,7 @@ from console.sheet import (
 
 MOVES_READ = 60
 NEEDS_SHOWN = 6
-BAR_CELLS = 10
+BAR_CELLS = 6
 NEAR = 0.6  # from this share of the way to a limit on, the figure is no longer calm
 
 Need = tuple[str, str, Key | None]
@@ -129,7 +129,7 @@ def _money(shot: Snapshot, width: int) -> list[Line]:
         tone = BAD if used >= 1 else WARN if used >= NEAR else PLAIN
         bar = "█" * round(used * BAR_CELLS)
         sign = "≥" if one.floor else "of"
-        told = f"{one.name:<15} {one.now:>7.2%} {sign:>2} {one.limit:>6.2%} "
+        told = f"{one.name:<14} {one.now:>7.2%} {sign:>2} {one.limit:>6.2%} "
         share = f"{bar:░<{BAR_CELLS}} {used:>4.0%} "
         lines.append(line(Span(told), Span(share, tone), Span(f"→ {one.then}", DIM)))
     return lines

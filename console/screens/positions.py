@@ -41,7 +41,7 @@ def held(shot: Snapshot, width: int) -> list[Line]:
     columns += [Column("mark", 9, right=True), Column("at mark", 10, right=True)]
     columns += [Column("stop", 9, right=True)]
     columns += [Column("target", 10, right=True)] if wide else []
-    columns += [Column("at venue")]
+    columns += [Column("venue")]
     rows = []
     for one in found:
         mark = shot.marks.get(one.symbol)
@@ -50,7 +50,7 @@ def held(shot: Snapshot, width: int) -> list[Line]:
         cells += [price(one.entry)] if roomy else []
         cells += ["?" if mark is None else f"{mark:g}", "?" if earned is None else gained(earned)]
         cells += [price(one.stop)] + ([price(one.take)] if wide else [])
-        cells += [Span("● held", GOOD) if one.stop_held else Span("✖ NO STOP", BAD)]
+        cells += [Span("● held", GOOD) if one.stop_held else Span("✖ NONE", BAD)]
         rows.append(Row(cells, ("position", one.symbol)))
     return [*lines, *table(columns, rows, width)]
 

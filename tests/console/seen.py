@@ -107,9 +107,9 @@ def run(coroutine):
 
 def same_as_golden(name, found):
     """Compare with the golden of a name; GOLDENS=write writes it anew, for a person to look at."""
-    path = GOLDENS / f"{name}.txt"
+    path = name if isinstance(name, Path) else GOLDENS / f"{name}.txt"
     if os.environ.get("GOLDENS") == "write":
-        GOLDENS.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         path.write_text(f"{found}\n")
     wanted = path.read_text() if path.exists() else ""
     assert f"{found}\n" == wanted, f"{path} differs: look at it, then GOLDENS=write"

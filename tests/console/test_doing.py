@@ -11,6 +11,7 @@ from bot.desk import clock
 from console import app as console_app
 from console.actions import ACTIONS, BY_NAME, PHRASE, QUICK, REASON, why_not
 from console.dialogs import Confirm
+from console.shell import FROZEN_SECONDS
 from tests.console.seen import console, drawn, press, run, settled, text
 from tests.desk.test_client import bot as answering
 from tests.desk.test_client import moved
@@ -159,7 +160,7 @@ def test_what_was_typed_while_the_line_was_frozen_is_dropped(bot, state):
         async with console(state) as (app, pilot):
             await press(pilot, "P")
             late = Key("y", "y")
-            late.time -= console_app.FROZEN_SECONDS + 1
+            late.time -= FROZEN_SECONDS + 1
             app.post_message(late)
             await drawn(pilot)
             assert not isinstance(app.screen, Confirm), "what waited to be confirmed is closed"

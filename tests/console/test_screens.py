@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from rich.cells import cell_len
 
@@ -112,3 +115,16 @@ def test_an_answer_and_a_row_of_it_look_as_their_golden(bot, state):
             return f"=== answer\n{answer}\n=== row\n{row}"
 
     same_as_golden("answer-100x30", run(walk()))
+
+
+PICTURE = Path(__file__).parents[2] / "docs" / "console.svg"
+FACES = re.compile(r"\s*@font-face \{.*?\}\n", re.DOTALL)  # a picture fetches nothing
+
+
+def test_the_picture_of_the_readme_is_what_it_looks_like(bot, state):
+    async def walk():
+        async with console(state, (120, 34)) as (app, pilot):
+            await press(pilot, "down")
+            return FACES.sub("\n", app.export_screenshot(title="python -m console"))
+
+    same_as_golden(PICTURE, run(walk()))
