@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from console.feed import DEAD, NONE, Snapshot, freshness
+from console.sheet import Key
 
 QUICK, PHRASE, REASON = "one confirmation", "a typed phrase", "a reason of your own"
 
@@ -66,6 +67,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("flatten", ("F",), "F", "Flatten", "Close every open position at market.", DO, "flatten", PHRASE, footer=True),
     Action("stop", ("S",), "S", "Stop", "Safe shutdown of the bot.", DO, "stop", QUICK),
     Action("ack", ("A",), "A", "Ack", "Acknowledge the alert that the cursor is on.", DO, "ack", QUICK),
+    Action("approve", ("Y",), "Y", "Approve", "Be the person whose word a waiting run needs.", DO, "approve", REASON),
+    Action("decline", ("N",), "N", "Decline", "Say no to a run that waits for a word.", DO, "decline", QUICK),
 )  # fmt: skip
 """In the order in which a person meets them."""
 
@@ -74,11 +77,11 @@ SCREENS = tuple(a.name.removeprefix("screen-") for a in ACTIONS if a.group == LO
 
 
 class Here(Struct, frozen=True):
-    """What an action may depend on: snapshot, time, the line, how the console was opened."""
+    """What an action may depend on: snapshot, time, what is looked at, how it was opened."""
 
     shot: Snapshot
     now_ms: int
-    alert: str = ""
+    about: Key = ("", "")
     read_only: bool = False
     rows: bool = False
 
@@ -98,11 +101,28 @@ def why_not(action: Action, here: Here, symbol: str = "") -> str | None:
     if possible is None:
         known = ", ".join(sorted({s for _, s in here.shot.possible if s})) or "none yet"
         return f"expected one of {known}; found {symbol!r}"
-    if action.name == "ack" and not here.alert:
-        return "put the cursor on an open alert first (5)"
+    if action.verb in _OF_A_LINE and not about(action, here):
+        return _OF_A_LINE[action.verb]
     if fresh.level == DEAD and possible.why_not is None:
         return fresh.sentence
     return possible.why_not
+
+
+_OF_A_LINE = {
+    "ack": "put the cursor on an open alert first (5)",
+    "approve": "put the cursor on a run that waits for a person first (1)",
+    "decline": "put the cursor on a run that waits for a person first (1)",
+}
+
+
+def about(action: Action, here: Here) -> dict[str, str]:
+    """Return the arguments that what is looked at gives to an action; nothing if it gives none."""
+    kind, name = here.about
+    if action.verb == "ack":
+        return {"alert": name} if kind == "alert" else {}
+    waits = here.shot.status.waiting if here.shot.status else ()
+    run = name.removeprefix("run ")
+    return {"run": run} if kind == "machine" and run in {one.key for one in waits} else {}
 
 
 def phrase(action: Action, account: str, symbol: str = "") -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec.structs import replace
 from textual import on
 from textual.binding import Binding
 from textual.message import Message
@@ -16,7 +17,7 @@ from bot.desk import clock, query
 from bot.desk.query import Result
 from bot.errors import BotError
 from console import doing, frame
-from console.actions import ACTIONS, BY_NAME, Action, phrase, why_not
+from console.actions import ACTIONS, BY_NAME, Action, about, phrase, why_not
 from console.dialogs import Chosen, Confirm, Help, Palette, Target
 from console.screens import sql
 from console.sheet import BAD, DIM, GOOD, PLAIN
@@ -188,18 +189,19 @@ class Console(Shell):
 
     def _ask(self, action: Action, args: dict[str, str]) -> None:
         """Have an action confirmed; what it is about is fixed from here on."""
-        if action.verb == "ack":
-            args = {"alert": self.here.alert}
-        shot = self.newest
+        shot, args = self.newest, args or about(action, self.here)
         account, symbol = shot.account, args.get("symbol", "")
         typed = phrase(action, account, symbol)
         where = frame.venue(shot)[0]
         target = Target(action, shot.possible[action.verb, symbol], account, args, typed, where)
 
+        looked_at = self.here.about
+
         def confirmed(reason: str | None) -> None:
+            here = replace(self.here, about=looked_at)
             if reason is None:
                 self.say(f"{action.label}: not confirmed, nothing was done", DIM)
-            elif (why := why_not(action, self.here, symbol)) and action.verb != "ack":
+            elif (why := why_not(action, here, symbol)) is not None:
                 self.say(f"{action.label}: {why}", BAD)
             else:
                 self._send(target, reason)

@@ -55,7 +55,7 @@ class Target(NamedTuple):
     @property
     def named(self) -> str:
         """The thing that is acted on."""
-        return self.args.get("symbol") or self.args.get("alert") or self.account
+        return next((name for name in self.args.values() if name), self.account)
 
 
 class Typed(Input):

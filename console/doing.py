@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from bot.desk.asking import OF_A_SYMBOL
-from bot.desk.client import Ask, command
+from bot.desk.client import Ask, Moved, became, command
 from bot.desk.text import shown
 from bot.errors import BotError
 from console.actions import Action
@@ -42,8 +43,20 @@ def carried_out(state: Path, target: Target, reason: str) -> Iterator[tuple[str,
     head = f"{target.action.label} {target.named}"
     ask = Ask(target.action.verb, target.args, reason, TTL_SECONDS)
     try:
-        for moved in command(state, ask, target.possible.patience_seconds + PATIENCE_SECONDS):
-            told = f"{head}: {moved.state}, {shown(moved.reason)}"
-            yield told, _TONES.get(moved.state, PLAIN)
+        seen = []
+        patience = target.possible.patience_seconds + PATIENCE_SECONDS
+        with closing(command(state, ask, patience)) as moves:
+            for moved in moves:
+                yield _told(head, moved)
+                seen.append(moved.state)
+                if seen == ["PROPOSED", "PROPOSED"]:
+                    return  # it waits for a second person, however long that takes
+        if ask.verb == "approve" and seen[-1:] == ["DONE"]:
+            for moved in became(state, ask.args["run"]):  # what matters is what came of it
+                yield _told(f"{head}: it", moved)
     except (BotError, OSError) as error:
         yield f"{head}: {shown(str(error) or type(error).__name__)}", BAD
+
+
+def _told(head: str, moved: Moved) -> tuple[str, str]:
+    return f"{head}: {moved.state}, {shown(moved.reason)}", _TONES.get(moved.state, PLAIN)

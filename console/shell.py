@@ -110,12 +110,10 @@ class Shell(App[None]):
     @property
     def here(self) -> Here:
         """What an action may depend on, now."""
-        key = self.page.key
-        alert = key[1] if key and key[0] == "alert" else ""
         opened = self.want.opened[-1] if self.want.opened else ("", "")
-        alert = alert or (opened[1] if opened[0] == "alert" else "")
+        about = opened if opened[0] in ("alert", "machine") else self.page.key or ("", "")
         rows = self.result is not None and self.want.screen == "sql"
-        return Here(self.newest, self.now_ms(), alert, self.read_only, rows)
+        return Here(self.newest, self.now_ms(), about, self.read_only, rows)
 
     def tick(self) -> None:
         """Draw the frame anew: ages are counted by this console's own clock."""

@@ -20,11 +20,25 @@ from bot.desk.status import Status, remembered
 from bot.desk.text import number
 from bot.store.database import Connection
 
-ASKED = ("hold", "release", "reduce", "kill", "rearm", "flatten", "stop", "ack")
+ASKED = (
+    "hold",
+    "release",
+    "reduce",
+    "kill",
+    "rearm",
+    "flatten",
+    "stop",
+    "ack",
+    "approve",
+    "decline",
+)
 """The commands that a console offers."""
 
 OF_A_SYMBOL = ("hold", "release", "kill", "rearm", "flatten")
 """Those that may be for one symbol."""
+
+OF_A_LINE = ("ack", "approve", "decline")
+"""Those that are about one alert or one run: the bot alone tells why not."""
 
 WITHOUT_A_BOT = ("hold", "reduce", "kill")
 """Those that the command line carries out on a stopped bot's database."""
@@ -69,7 +83,8 @@ def _possible(world: World, found: Status, asked: Asking, flattens: bool | None)
         reason="",
         expires_at=0,
     )
-    why = _why_no_bot(found, verb) or (None if verb == "ack" else known.why_not(world, event))
+    asked_now = None if verb in OF_A_LINE else known.why_not(world, event)
+    why = _why_no_bot(found, verb) or asked_now
     return Possible(
         verb,
         known.meaning,
@@ -145,6 +160,8 @@ def _effects(world: World, found: Status, asked: Asking, flattens: bool | None) 
         "flatten": [f"{positions}, CLOSED at market", "spread and taker fees are paid"],
         "stop": ["entries on their way are cancelled, then the process ends", kept, _UNWATCHED],
         "ack": ["it is not sent again"],
+        "approve": ["what was asked for is begun at once, as if you had asked, too"],
+        "decline": ["what was asked for is not done"],
     }[verb]
 
 

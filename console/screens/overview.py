@@ -63,9 +63,8 @@ def needs(found: Status) -> Iterator[Need]:
 
 
 def _lesser(found: Status) -> Iterator[Need]:
-    for attempt in found.healing.attempts:
-        if attempt.state == "PROPOSED":
-            yield WARN, f"{attempt.remedy} for {attempt.check} waits for a person", None
+    for run in found.waiting:
+        yield WARN, f"a run waits for a person (Y, N): {run.reason}", ("machine", f"run {run.key}")
     for check in found.health.not_well:
         about = ("machine", f"check {check.name}")
         yield tone_of(check.state), f"{check.name} is {check.state}: {check.said}", about

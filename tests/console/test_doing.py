@@ -5,31 +5,38 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec.structs import replace
 from textual.events import Key, Paste
 
+from bot.core.health_events import Sampled
 from bot.desk import clock
+from bot.edge.files import Halt
 from console import app as console_app
 from console.actions import ACTIONS, BY_NAME, PHRASE, QUICK, REASON, why_not
 from console.dialogs import Confirm
 from console.shell import FROZEN_SECONDS
-from tests.console.seen import console, drawn, press, run, settled, text
+from tests.console.seen import Bot, console, drawn, press, run, settled, text
+from tests.desk import story
 from tests.desk.test_client import bot as answering
 from tests.desk.test_client import moved
 
 DONE = [moved("PROPOSED", "asked"), moved("DONE", "the machine says so")]
 
 
-def sent(state, keys, lines=DONE, **more):
+def sent(state, keys, lines=DONE, *, stay=False, **more):
     """Press keys while a bot listens; return what it heard, and the screen at the end."""
 
     async def walk():
         async with console(state, **more) as (app, pilot):
             await press(pilot, *keys)
             if "y" in keys or "enter" in keys:
-                await settled(pilot, lambda: "DONE" in text(app) or "expected" in text(app))
+                await settled(
+                    pilot, lambda: any(w in text(app) for w in ("DONE", "expected", ": it: "))
+                )
             return text(app)
 
-    with answering(state.parent, *lines) as heard:
+    (state.parent / "state.db.sock").unlink(missing_ok=True)
+    with answering(state.parent, *lines, stay=stay) as heard:
         seen = run(walk())
     return heard, seen
 
@@ -191,7 +198,9 @@ def test_a_dead_bot_is_asked_for_nothing_and_the_way_without_it_is_told(bot, sta
 
 @pytest.mark.parametrize("action", [a for a in ACTIONS if a.verb], ids=lambda a: a.name)
 def test_the_more_it_may_harm_the_more_is_asked(action):
-    wanted = {"kill": PHRASE, "flatten": PHRASE, "release": REASON, "rearm": REASON}
+    wanted = {"kill": PHRASE, "flatten": PHRASE} | dict.fromkeys(
+        ("release", "rearm", "approve"), REASON
+    )
     assert action.confirm == wanted.get(action.verb, QUICK)
 
 
@@ -221,3 +230,37 @@ def test_an_action_that_cannot_be_done_stays_in_footer_and_help(bot, state):
             assert f"Resume: {why}" in text(app)
 
     run(walk())
+
+
+@pytest.fixture
+def waiting(tmp_path, monkeypatch):
+    """A bot that proposed a remedy of high risk, and waits for a person's word."""
+    folder = tmp_path / "waiting"
+    folder.mkdir()
+    monkeypatch.setattr(story, "REMEDY", replace(story.REMEDY, risk="high"))
+    told = story.Story(folder / "state.db")
+    told.start()
+    for _ in range(2):
+        told.say(Sampled(at=told.world.at, pace="fast", samples={"lag_ms": 999.0}))
+    (run,) = told.world.attempts
+    told.connection.close()
+    Halt(folder / "HALT").create()
+    running = Bot(folder / "state.db")
+    yield folder / "state.db", run
+    running.die()
+
+
+def test_a_run_that_waits_is_declined_or_approved_where_the_cursor_is(waiting):
+    state, run = waiting
+    (heard,), seen = sent(state, ["1", "N", "y"])
+    assert (heard["verb"], heard["args"]) == ("decline", {"run": run})
+    assert f"Decline {run}: DONE" in seen
+    (heard,), _ = sent(state, ["1", "Y", "tab", *typed("I saw it"), "enter", "enter"])
+    assert (heard["verb"], heard["args"]) == ("approve", {"run": run})
+    assert "put the cursor on a run that waits" in without_bot(state, "3", "Y")
+
+
+def test_a_command_that_waits_for_a_second_person_is_left_waiting(bot, state):
+    lines = [moved("PROPOSED", "asked"), moved("PROPOSED", "waits for another person: DONE then")]
+    _, seen = sent(state, ["P", "y"], lines, stay=True)
+    assert "Pause embedded: PROPOSED, waits for another person" in seen

@@ -41,13 +41,13 @@ def test_a_person_pauses_a_real_bot_sees_why_and_resumes(tmp_path, opened):
         terminal = opened(place.folder)
         seen = terminal.until("LIVE", "PAPER embedded", "guard", "entries")
         terminal.type("P")
-        seen = terminal.until("PAUSE embedded", "Cancel", since=seen)
+        seen = terminal.until("PAUSE embedded", "closes in", "┗", since=seen)
         terminal.type("y")
         place.until_state("hold", "HELD")
         seen = terminal.until("DONE, hold is HELD", "hold is HELD: ", since=seen)
         terminal.type("R")
-        seen = terminal.until("RESUME embedded", since=seen)
-        for keys, drawn in (("\t", "reason"), ("news is over", "Execute"), ("\r", "Execute")):
+        seen = terminal.until("RESUME embedded", "closes in", "┗", since=seen)
+        for keys, drawn in (("\t", "Cancel"), ("news is over", "Execute"), ("\r", "Execute")):
             terminal.type(keys)
             seen = terminal.until(drawn, since=seen)  # each is drawn before a person goes on
         terminal.type("\r")

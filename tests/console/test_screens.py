@@ -40,7 +40,8 @@ def test_every_screen_looks_as_its_golden(condition, size, bot, state):
             for digit, screen in enumerate(SCREENS, 1):
                 await press(pilot, str(digit))
                 seen.append(f"=== {digit} {screen}\n{text(pilot.app)}")
-            return "\n".join(seen).replace(str(state.parent), "…")
+            found = "\n".join(seen).replace(str(state.parent), "…")
+            return re.sub(r"head [0-9a-f]+", "head …", found)  # it changes with every event
 
     same_as_golden(f"{condition}-{size[0]}x{size[1]}", run(walk()))
 
@@ -67,7 +68,7 @@ def test_what_enter_opens_looks_as_its_golden_and_escape_comes_back(bot, state):
                 before = app.want.opened[-1]
                 await press(pilot, "escape")
                 assert app.page.key == before, "the cursor is where it was"
-            return "\n".join(seen)
+            return re.sub(r"head [0-9a-f]+", "head …", "\n".join(seen))
 
     same_as_golden("opened-100x40", run(walk()))
 
