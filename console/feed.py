@@ -24,7 +24,9 @@ from bot.errors import BotError
 from console.sheet import Key
 
 POLL_SECONDS = 0.5
-SHARE_MAX = 0.05  # reading takes at most this share of the time, however large the database
+POLL_SECONDS_MAX = 1.0
+SHARE_MAX = 0.05  # reading takes about this share of the time, however large the database
+DEAR_SECONDS = 0.1  # what one screen reads for longer than this is read less often than the rest
 STALE_SECONDS = 3.0
 
 LIVE, STALE, DEAD, NONE = "LIVE", "STALE", "DEAD", "NONE"
@@ -116,6 +118,7 @@ class Feed:
         self._reader = Reader(state)
         self._seen: tuple[Any, ...] = ()
         self._last = Snapshot(Want())
+        self._part_due = 0.0
 
     def poll(self, want: Want) -> Snapshot:
         """Return the newest snapshot; it never raises."""
@@ -169,8 +172,19 @@ class Feed:
             distances=tuple(distance.distances(connection, limits, found.equity)),
             commit_ms=views.written(connection),
             market_ms=views.market_now(connection),
-            part=self._read(connection, want),
+            part=self._part(connection, want),
         )
+
+    def _part(self, connection: Connection, want: Want) -> Any:
+        """Read what only this screen needs; what was dear stays for a while if still wanted."""
+        began = clock.seconds()
+        last = self._last
+        if last.part is not None and last.want == want and began < self._part_due:
+            return last.part
+        part = self._read(connection, want)
+        cost = clock.seconds() - began
+        self._part_due = began + cost / SHARE_MAX if cost > DEAR_SECONDS else 0.0
+        return part
 
 
 def _sentence(error: Exception) -> str:
@@ -210,6 +224,6 @@ class Pump(threading.Thread):
             if not self._ending:
                 self._give(shot)
             cost = clock.seconds() - began
-            self._awake.wait(max(POLL_SECONDS, cost / SHARE_MAX))
+            self._awake.wait(min(POLL_SECONDS_MAX, max(POLL_SECONDS, cost / SHARE_MAX)))
             self._awake.clear()
         self._feed.close()

@@ -11,11 +11,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bot.desk import files
-from bot.errors import StoreFatal
+from bot.desk.clock import seconds
+from bot.errors import StoreBusy, StoreFatal
 from bot.store.database import Connection as Connection  # noqa: PLC0414 a reader's callers name it
 from bot.store.database import DriverError, classify
 
 BUSY_MS = 250
+READ_SECONDS = 2.0
+STEPS_BETWEEN_LOOKS = 10_000
 
 Version = tuple[int, ...]
 """Something that is another when anything was committed, or when the file is another."""
@@ -38,8 +41,12 @@ class Reader:
 
     @contextmanager
     def moment(self) -> Iterator[Connection]:
-        """Give one moment of the database. Raises ConfigError, StoreBusy, StoreFatal."""
-        connection = self._open()
+        """Give one moment of the database, for so long that nobody thinks it dead.
+
+        Raises ConfigError, StoreFatal, and StoreBusy: locked, or longer than READ_SECONDS.
+        """
+        connection, deadline = self._open(), seconds() + READ_SECONDS
+        connection.set_progress_handler(lambda: int(seconds() > deadline), STEPS_BETWEEN_LOOKS)
         with self._classified():
             connection.execute("BEGIN")
             try:
@@ -78,6 +85,9 @@ class Reader:
             yield
         except DriverError as error:
             self.close()
+            if "interrupted" in str(error):
+                too_much = f"reading took more than {READ_SECONDS:g} s: filter for something newer"
+                raise StoreBusy(too_much) from error
             raise classify(error) from error
         except MemoryError as error:
             self.close()

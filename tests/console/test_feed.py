@@ -7,6 +7,7 @@ import threading
 import pytest
 from msgspec.structs import replace
 
+from bot.desk import clock, reading
 from bot.store.database import open_writer
 from console.feed import DEAD, LIVE, NONE, STALE, Feed, Pump, Snapshot, Want, freshness
 from tests.console.seen import NOW
@@ -186,3 +187,35 @@ def test_the_pump_waits_until_a_snapshot_was_taken(state, bot):
     assert gave.acquire(timeout=10)
     pump.finish()
     assert not pump.is_alive()
+
+
+def test_what_a_screen_reads_at_length_is_read_less_often_than_the_rest(state, bot, monkeypatch):
+    read, now = Counted(), [100.0]
+    monkeypatch.setattr(clock, "seconds", lambda: now[0])
+
+    def dear(connection, want):
+        now[0] += 1.0
+        return read(connection, want)
+
+    feed, writer = Feed(state, dear), open_writer(state)
+    feed.poll(Want())
+    for number in range(3):
+        writer.execute("INSERT INTO meta VALUES(?, 'y')", (f"x{number}",))
+        assert feed.poll(Want()).part == 1
+    now[0] += 20.0
+    writer.execute("INSERT INTO meta VALUES('z', 'y')")
+    assert feed.poll(Want()).part == 2
+    assert feed.poll(Want(find="else")).part == 3, "something else is read at once"
+    writer.close()
+
+
+def test_a_read_that_takes_too_long_is_cut_and_said(state, bot, monkeypatch):
+    def endless(connection, want):
+        now[0] += 3.0
+        return connection.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+        ).fetchone()
+
+    now = [100.0]
+    monkeypatch.setattr(reading, "seconds", lambda: now[0])
+    assert "took more than 2 s" in Feed(state, endless).poll(Want()).error
