@@ -40,6 +40,7 @@ class Program(NamedTuple):
 
 PROGRAMS = {
     "bot": Program(("bot.cli.app", "bot.engine.service", "bot.desk.status", "bot.desk.query")),
+    "console": Program(("console.start",)),
     "exchange": Program(("exchange.assembly", "click"), one_library=False),
     "tests.simulation": Program(
         ("tests.simulation.sockets", "tests.simulation.mutations"), env=(("PYTHONHASHSEED", "0"),)

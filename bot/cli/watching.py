@@ -16,12 +16,13 @@ from bot.desk.text import CELL_MAX, age, moment, number
 from bot.errors import ConfigError, NotRunning
 
 if TYPE_CHECKING:
-    from bot.core.machine import Row, Table
+    from bot.core.machine import Table
     from bot.desk.status import Health, Status
     from bot.desk.views import Move, Standing
 
 POLL_SECONDS = 0.5
 STANDINGS_MAX = 100
+_WAY = ("from", "on", "when", "to")
 
 
 # -- status ----------------------------------------------------------------------------------------
@@ -155,10 +156,6 @@ def _show_equity(found: Status) -> None:
             f"equity    {number(mark.equity)} (peak {number(mark.peak)}, "
             f"drawdown {mark.drawdown:.2%}, day {-mark.day_loss:+.2%}) at {moment(mark.at)}"
         )
-
-
-def _held(stop_held: bool) -> str:
-    return "yes" if stop_held else "NO"
 
 
 # -- metrics ---------------------------------------------------------------------------------------
@@ -345,14 +342,10 @@ def _standings(state: Path, tables: list[Table]) -> dict[str, list[Standing]]:
     return found
 
 
-def _rows(table: Table) -> Iterator[tuple[str, str, str, str]]:
-    for row in table.rows:
-        for source in row.sources:
-            yield source or "·", row.on.__name__, _when(row), str(row.to)
+def _ways(table: Table) -> list[tuple[str, str, str, str]]:
+    from bot.desk.tables import ways
 
-
-def _when(row: Row) -> str:
-    return (row.when.__doc__ or row.when.__name__).strip().splitlines()[0].rstrip(".")
+    return [(way.source, way.on, way.when, way.to) for way in ways(table)]
 
 
 def _show_machine(table: Table, standing: list[Standing]) -> None:
@@ -361,7 +354,7 @@ def _show_machine(table: Table, standing: list[Standing]) -> None:
         f"{table.name} (one for each {table.key})"
         + (f"; lowers entries: {lowers}" if lowers else "")
     )
-    put_table(("from", "on", "when", "to"), list(_rows(table)))
+    put_table(_WAY, _ways(table))
     if standing:
         put_table(
             ("key", "state", "since", "why"),
@@ -379,7 +372,7 @@ def _document(table: Table, standing: list[Standing], mermaid: bool) -> dict[str
         "states": [str(state) for state in table.states],
         "final": sorted(str(state) for state in table.final),
         "lowers": {str(state): level.name for state, level in table.lowers.items()},
-        "rows": [dict(zip(("from", "on", "when", "to"), row, strict=True)) for row in _rows(table)],
+        "rows": [dict(zip(_WAY, way, strict=True)) for way in _ways(table)],
         "standing": standing,
         **({"mermaid": table.mermaid()} if mermaid else {}),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,8 +49,8 @@ class Moved(Struct, frozen=True):
         return self.state in FINAL
 
 
-def command(state: Path, ask: Ask, timeout_seconds: float) -> Iterator[Moved]:
-    """Send a command and yield each state it comes to, until a final one.
+def command(state: Path, ask: Ask, timeout_seconds: float) -> Generator[Moved, None, None]:
+    """Send a command and yield each state it comes to, until a final one or until it is closed.
 
     The command goes on whatever becomes of this connection. Raises NotRunning, Refused, and
     OutcomeUnknown if no final state was seen in time.

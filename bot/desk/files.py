@@ -116,6 +116,14 @@ def open_state(state: Path) -> Connection:
     return open_reader(state, alive=holder(state) is not None)
 
 
+def wal_bytes(state: Path) -> int:
+    """Return the size of the log beside a database, 0 if there is none."""
+    try:
+        return Path(f"{state}-wal").stat().st_size
+    except OSError:
+        return 0
+
+
 def free_mb(state: Path) -> int:
     """Return the free space of the disk that holds the database, MB."""
     return free_bytes(state) // 1_000_000

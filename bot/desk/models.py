@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from bot.desk.views import market_now
 from bot.errors import Refused
 from bot.store.database import Connection
 
@@ -68,7 +69,7 @@ def manifest(connection: Connection, model: str) -> dict[str, Any] | None:
 
 def in_use(connection: Connection) -> list[InUse]:
     """Return the models that are asked, the champion first; none is a value, too."""
-    now = connection.execute("SELECT max(at) FROM journal").fetchone()[0] or 0
+    now = market_now(connection)
     rows = connection.execute(
         "SELECT i.key, i.state, json_extract(m.manifest, '$.trained_to'), i.reason"
         " FROM instance i LEFT JOIN model m ON m.model = i.key"

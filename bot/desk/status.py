@@ -101,7 +101,7 @@ def read(state: Path) -> Status:
     connection = files.open_state(state)
     try:
         connection.execute("BEGIN")  # one moment for all that follows
-        return _document(connection, state)
+        return document(connection, state)
     finally:
         connection.close()
 
@@ -120,10 +120,18 @@ def remembered(connection: Connection) -> World:
 
 def life(state: Path, world: World) -> Life:
     """Tell what the process is, from lease, heartbeat, and the machine's last state."""
-    lease, beat = files.holder(state), files.heartbeat(state)
+    now, beat = life_now(state), files.heartbeat(state)
     beat_age = beat.age_seconds(wall_ms()) if beat else None
-    name, sentence = _living(lease, beat) if lease is not None else _ended(world)
-    return Life(name, sentence, lease, beat, beat_age)
+    return now or Life(*_ended(world), None, beat, beat_age)
+
+
+def life_now(state: Path) -> Life | None:
+    """Tell what the process is that holds the lease, without the database; None if none does."""
+    lease, beat = files.holder(state), files.heartbeat(state)
+    if lease is None:
+        return None
+    beat_age = beat.age_seconds(wall_ms()) if beat else None
+    return Life(*_living(lease, beat), lease, beat, beat_age)
 
 
 def _living(lease: dict[str, object], beat: LifeSign | None) -> tuple[str, str]:
@@ -168,7 +176,8 @@ def _above(bot: Life, halt: HaltMark, level: Level) -> list[tuple[Level, str]]:
     return found
 
 
-def _document(connection: Connection, state: Path) -> Status:
+def document(connection: Connection, state: Path) -> Status:
+    """Return the status as an open connection sees it; one transaction gives one moment."""
     world, halt = remembered(connection), files.halt(state)
     bot = life(state, world)
     mine = lowered(world)

@@ -13,10 +13,11 @@ from bot.store.database import Connection
 LIVING = tuple(table.name for table in TABLES if not table.final)
 """Machines that never end: few keys each, however old the database."""
 
-_MOVES = (
+MOVES = (
     "SELECT t.id, t.at, t.machine, t.key, t.source, t.trigger, t.dest, t.reason, t.seq,"
     " lower(hex(substr(t.hash, 1, 6))) FROM transition t"
 )
+"""The columns of a Move, in order; conditions follow."""
 
 
 class Move(Struct, frozen=True):
@@ -115,7 +116,7 @@ class Epoch(Struct, frozen=True):
 def moves_after(connection: Connection, after: int, machine: str = "") -> list[Move]:
     """Return the transitions after an id, oldest first."""
     rows = connection.execute(
-        f"{_MOVES} WHERE t.id > ? AND ? IN ('', t.machine) ORDER BY t.id",
+        f"{MOVES} WHERE t.id > ? AND ? IN ('', t.machine) ORDER BY t.id",
         (after, machine),
     )
     return [Move(*row) for row in rows]
@@ -126,7 +127,7 @@ def last_moves(
 ) -> list[Move]:
     """Return the newest transitions, oldest first; of one machine, or without one."""
     rows = connection.execute(
-        f"{_MOVES} WHERE ? IN ('', t.machine) AND t.machine <> ? ORDER BY t.id DESC LIMIT ?",
+        f"{MOVES} WHERE ? IN ('', t.machine) AND t.machine <> ? ORDER BY t.id DESC LIMIT ?",
         (machine, without, count),
     )
     return [Move(*row) for row in rows][::-1]
@@ -238,6 +239,12 @@ def objectives(connection: Connection) -> list[ObjectiveStanding]:
 def market_now(connection: Connection) -> int:
     """Return the market time of the newest event, ms UTC; 0 if there is none."""
     row = connection.execute("SELECT at FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+    return int(row[0]) if row else 0
+
+
+def written(connection: Connection) -> int:
+    """Return when the newest event was written, ms UTC of the computer's clock; 0 if none is."""
+    row = connection.execute("SELECT wall FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
     return int(row[0]) if row else 0
 
 

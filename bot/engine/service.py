@@ -366,7 +366,8 @@ class Service:
     def _beat(self, signs: Mapping[str, Any]) -> None:
         """Each second, on the reactor's thread: only a turning reactor looks alive."""
         try:
-            self.heartbeat.write(signs)
+            venue = self.loaded.config.venue
+            self.heartbeat.write({**signs, "venue": venue.env, "account": venue.account})
         except Retryable as error:
             self.latch.tighten(str(error))
         head = f"#{signs['head_id']} {signs['head']}"
