@@ -31,16 +31,17 @@ def arranged(condition, bot, state):
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_every_screen_looks_as_its_golden(condition, size, bot, state):
+def test_every_screen_looks_as_its_golden(condition, size, bot, state, monkeypatch):
     more = arranged(condition, bot, state)
+    monkeypatch.chdir(state.parent)  # a path of any length would break lines elsewhere
 
     async def walk():
-        async with console(state, size, **more) as (_, pilot):
+        async with console(Path(state.name), size, **more) as (_, pilot):
             seen = []
             for digit, screen in enumerate(SCREENS, 1):
                 await press(pilot, str(digit))
                 seen.append(f"=== {digit} {screen}\n{text(pilot.app)}")
-            found = "\n".join(seen).replace(str(state.parent), "…")
+            found = "\n".join(seen)
             return re.sub(r"head [0-9a-f]+", "head …", found)  # it changes with every event
 
     same_as_golden(f"{condition}-{size[0]}x{size[1]}", run(walk()))
