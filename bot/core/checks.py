@@ -191,9 +191,10 @@ def _stops(world: World) -> Iterator[Finding]:
 
 
 def _ledger(world: World) -> Iterator[Finding]:
+    awaited = world.private_lost or world.private_up_at  # a reading will book what came meanwhile
     for symbol, position in world.positions.items():
         there = position.venue_qty
-        if there is None or position.venue_at < world.account.booked_at:
+        if awaited or there is None or position.venue_at < world.account.booked_at:
             there = position.qty  # what the venue said before the newest execution is no news
         said = f"the venue has {there:f}, the ledger {position.qty:f}"
         yield Finding(there == position.qty, said, subject=symbol)

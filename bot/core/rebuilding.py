@@ -1,7 +1,8 @@
 """Rebuilding: a position made anew from the venue's list of its executions, where the ledger's is another.
 
-Invariants: nothing is replaced unless the executions add up to what the venue has; what protects
-it stays; each of them counts as known, so that none is booked twice; the wallet is not touched.
+Invariants: an execution that was not booked yet is booked, once, with its row and its cash, before
+anything else; nothing is replaced unless the executions add up to what the venue has; what is
+replaced moves no cash, and what protects it stays.
 """
 
 from __future__ import annotations
@@ -39,18 +40,23 @@ def since_flat(fills: Sequence[VenueFill], qty: Decimal) -> tuple[VenueFill, ...
 
 
 def rebuild(turn: Turn, event: PositionRead) -> None:
-    """Replace a position that is not the venue's; not if one was booked while that was read."""
-    position = turn.world.positions.get(event.symbol)
-    made = since_flat(event.fills, event.qty)
-    torn = turn.world.account.booked_at >= event.as_of
-    if position is None or made is None or torn or position.qty == event.qty:
+    """Book what was not booked; replace a position that still is not the venue's.
+
+    Nothing of it if an execution was booked while that was read.
+    """
+    if event.symbol not in turn.world.positions or turn.world.account.booked_at >= event.as_of:
+        return
+    for fill in event.fills:
+        positions.book(turn, fill)
+    turn.emit(account_question(turn.world, "full"))
+    position, made = turn.world.positions[event.symbol], since_flat(event.fills, event.qty)
+    if made is None or position.qty == event.qty:
         return
     anew = positions.replayed(event.symbol, made)
     if anew.qty * position.qty > 0:
         guarded = ("stop", "take", "stop_held", "naked_since", "asked_at", "leaving", "left_at")
         anew = replace(anew, **{name: getattr(position, name) for name in guarded})
     turn.put("positions", event.symbol, replace(anew, venue_qty=event.qty, venue_at=turn.world.at))
-    turn.set(fills={**turn.world.fills, **{fill.fill: fill.at for fill in made}})
     turn.fire(positions.POSITION, event, event.symbol)
     text = (
         f"{event.symbol} was rebuilt from {len(made)} executions:"
@@ -58,7 +64,6 @@ def rebuild(turn: Turn, event: PositionRead) -> None:
     )
     about = f"rebuilt {event.symbol}"
     turn.emit(Notify(severity="warning", text=text, key=about, runbook="check"))
-    turn.emit(account_question(turn.world, "full"))
 
 
 def _words(position: Position) -> str:

@@ -9,6 +9,7 @@ from bot.core import positions
 from bot.core.checks import CHECKS
 from bot.core.effects import Notify, Reconcile
 from bot.core.events import PositionReported
+from bot.core.facts import FillBooked
 from bot.core.health_events import PositionRead
 from bot.core.rebuilding import since_flat
 from bot.core.values import ZERO, Side, VenuePosition
@@ -33,6 +34,11 @@ def open_world(qty=1, **more):
     position = Position(BTC, D(qty), D(100), stop=D(90), take=D(120), stop_held=True, opened_at=T)
     world = a_world((BTC, ETH))
     return but(world, positions={**world.positions, BTC: but(position, **more)})
+
+
+def booked(world, found):
+    """Return a world that booked these already, whatever its position says."""
+    return but(world, fills={**world.fills, **{fill.fill: fill.at for fill in found}})
 
 
 def read(world, qty, found, **more):
@@ -61,13 +67,13 @@ def test_what_is_rebuilt_is_what_the_executions_make(signed):
 
 
 def test_a_position_that_is_not_the_venues_is_rebuilt_and_keeps_its_bracket():
-    world = open_world(1)
+    world = booked(open_world(1), fills(1, 2))
     told = read(world, 3, fills(1, 2))
     position = told.world.positions[BTC]
+    assert told.noted(FillBooked) == []
     assert (position.qty, position.stop, position.take) == (D(3), D(90), D(120))
     assert position.stop_held
     assert len(position.legs) == 2
-    assert {"f0", "f1"} <= set(told.world.fills)
     assert told.world.account.cash == world.account.cash
     (alert,) = told.effects(Notify)
     assert alert.text.startswith("BTCUSDT was rebuilt from 2 executions: 3 at 100.6")
@@ -75,8 +81,24 @@ def test_a_position_that_is_not_the_venues_is_rebuilt_and_keeps_its_bracket():
     assert [question.depth for question in told.effects(Reconcile)] == ["full"]
 
 
+def test_an_execution_that_was_not_booked_is_booked_and_replaces_nothing():
+    """What only lags behind is the ledger's to take in: with a row, its fee, and its profit."""
+    world = open_world(1, legs=())
+    found = fills(1, 2)
+    told = read(booked(world, found[:1]), 3, found)
+    (row,) = told.noted(FillBooked)
+    assert row.fill == found[1]
+    assert told.world.positions[BTC].qty == D(3)
+    assert told.world.account.cash == world.account.cash - found[1].fee
+    assert not any("was rebuilt" in alert.text for alert in told.effects(Notify))
+    closed = read(told.world, 0, (*found, but(fills(1, 2, -3)[2])))
+    assert [row.fill.qty for row in closed.noted(FillBooked)] == [D(3)]
+    assert closed.world.positions[BTC].qty == ZERO
+
+
 def test_a_position_that_is_closed_at_the_venue_is_flat():
     world = go(a_world()).world
+    world = booked(world, fills(2, -2))
     told = read(world, 2, fills(2))
     assert told.world.state("position", BTC) == "OPEN"
     told = read(told.world, 0, fills(2, -2))
@@ -86,8 +108,9 @@ def test_a_position_that_is_closed_at_the_venue_is_flat():
 
 def test_nothing_is_replaced_where_executions_do_not_add_up_or_came_meanwhile():
     world = open_world(1)
+    world = booked(world, fills(1, 2))
     assert read(world, 4, fills(1, 2)).world.positions == world.positions
-    assert read(world, 1, fills(1)).steps == ()
+    assert read(world, 1, fills(1)).world.positions == world.positions
     late = but(world, account=but(world.account, booked_at=world.at))
     assert read(late, 3, fills(1, 2)).world.positions == late.positions
     assert read(world, 3, fills(1, 2), symbol="GONEUSDT").world.positions == world.positions

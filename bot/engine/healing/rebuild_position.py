@@ -40,9 +40,12 @@ async def act(means: Means, subject: str) -> str:
         raise Refused(
             f"expected executions that add up to {qty:f}, found {len(fills)} in {REACH_DAYS} days"
         )
+    booked = means.world().fills
+    unknown = [fill for fill in fills if fill.fill not in booked and fill not in made]
     was = msgspec.json.encode(position).decode()
     now = means.venue.clock.now()
-    read = PositionRead(at=now, symbol=subject, qty=qty, fills=made, as_of=as_of, was=was)
+    told = (*unknown, *made)
+    read = PositionRead(at=now, symbol=subject, qty=qty, fills=told, as_of=as_of, was=was)
     means.post(read)
     return f"{len(made)} executions make {qty:f}; the ledger had {position.qty:f}"
 
