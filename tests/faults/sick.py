@@ -24,7 +24,7 @@ CONFIG = {
     "health": {
         "fast_real_seconds": 1.0,
         "slow_real_seconds": 5.0,
-        "confirm": 1,
+        "confirm": 2,
         "lag_ms": 9_000.0,
         "turn_ms": 9_000.0,
         "wal_mb": 1.0,

@@ -59,7 +59,8 @@ def test_a_stream_that_no_remedy_brings_back_reaches_people(place):
     place.control("fault", kind="http_status", match="/v5/private", status=500, count=9_999)
     place.control("fault", kind="cut", match="/v5/private")
     alert, report = until_escalated(place, "streams private")
-    assert alert.startswith("check streams private: nothing helped: ")
+    assert alert.startswith("check streams private: the private stream is down: ")
+    assert "; nothing helped (" in alert
     for remedy in ("reconnect-stream", "restart-market-data"):
         state, said = attempts(place, "streams private")[remedy]
         assert state == "FAILED"
