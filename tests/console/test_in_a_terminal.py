@@ -47,9 +47,10 @@ def test_a_person_pauses_a_real_bot_sees_why_and_resumes(tmp_path, opened):
         seen = terminal.until("DONE, hold is HELD", "hold is HELD: ", since=seen)
         terminal.type("R")
         seen = terminal.until("RESUME embedded", "closes in", "┗", since=seen)
-        for keys, drawn in (("\t", "Cancel"), ("news is over", "Execute"), ("\r", "Execute")):
-            terminal.type(keys)
-            seen = terminal.until(drawn, since=seen)  # each is drawn before a person goes on
+        steps = (("\t", "Cancel"), ("news is o", "Execute"), ("ver", "over"), ("\r", "Execute"))
+        for keys, drawn in steps:
+            terminal.type(keys)  # as a person does: the next key is for what is seen
+            seen = terminal.until(drawn, since=seen)
         terminal.type("\r")
         place.until_state("hold", "FREE")
         terminal.until("DONE, hold is FREE", since=seen)
