@@ -31,7 +31,7 @@ def opened():
         one.close()
 
 
-def test_a_person_pauses_a_real_bot_sees_why_and_resumes(tmp_path, opened):
+def test_a_person_pauses_a_real_bot_and_sees_the_hold(tmp_path, opened):
     place = Place(tmp_path / "p")
     try:
         with (place.folder / "bot.out").open("wb") as out:
@@ -45,15 +45,6 @@ def test_a_person_pauses_a_real_bot_sees_why_and_resumes(tmp_path, opened):
         terminal.type("y")
         place.until_state("hold", "HELD")
         seen = terminal.until("DONE, hold is HELD", "hold is HELD: ", since=seen)
-        terminal.type("R")
-        seen = terminal.until("RESUME embedded", "closes in", "┗", since=seen)
-        steps = (("\t", "Cancel"), ("news is o", "Execute"), ("ver", "over"), ("\r", "Execute"))
-        for keys, drawn in steps:
-            terminal.type(keys)  # as a person does: the next key is for what is seen
-            seen = terminal.until(drawn, since=seen)
-        terminal.type("\r")
-        place.until_state("hold", "FREE")
-        terminal.until("DONE, hold is FREE", since=seen)
         terminal.type("q")
         assert terminal.process.wait(20) == 0
         assert terminal.restored()
