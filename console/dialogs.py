@@ -96,7 +96,7 @@ class Confirm(ModalScreen[str | None]):
         """Focus Cancel, and begin to count down."""
         for field in self.query(Input):
             field.cursor_blink = False
-        self.query_one("#no", Button).focus()
+        self.set_focus(self.query_one("#no", Button))  # now, before any key that follows
         width = min(76, self.app.size.width) - 4
         self.query_one("#what", Bar).show(*self._what(max(20, width)))
         self.set_interval(1, self._tick)
@@ -163,7 +163,7 @@ class Confirm(ModalScreen[str | None]):
         if self.target.action.confirm == PHRASE:
             self._go()
         elif self._why_not() is None:
-            self.query_one("#go", Button).focus()
+            self.set_focus(self.query_one("#go", Button))
 
     @on(Button.Pressed, "#go")
     def _go(self) -> None:

@@ -31,7 +31,7 @@ def opened():
         one.close()
 
 
-def test_a_person_pauses_a_real_bot_sees_why_and_resumes(tmp_path, opened):
+def test_a_person_pauses_a_real_bot_and_sees_the_hold(tmp_path, opened):
     place = Place(tmp_path / "p")
     try:
         with (place.folder / "bot.out").open("wb") as out:
@@ -45,14 +45,6 @@ def test_a_person_pauses_a_real_bot_sees_why_and_resumes(tmp_path, opened):
         terminal.type("y")
         place.until_state("hold", "HELD")
         seen = terminal.until("DONE, hold is HELD", "hold is HELD: ", since=seen)
-        terminal.type("R")
-        seen = terminal.until("RESUME embedded", "closes in", "┗", since=seen)
-        for keys, drawn in (("\t", "Cancel"), ("news is over", "Execute"), ("\r", "Execute")):
-            terminal.type(keys)
-            seen = terminal.until(drawn, since=seen)  # each is drawn before a person goes on
-        terminal.type("\r")
-        place.until_state("hold", "FREE")
-        terminal.until("DONE, hold is FREE", since=seen)
         terminal.type("q")
         assert terminal.process.wait(20) == 0
         assert terminal.restored()
