@@ -13,7 +13,7 @@ CONFIG = {
     "exchange": {"speed": 60, "seed": 7},
     "health": {
         "fast_real_seconds": 1.0,
-        "confirm": 1,
+        "confirm": 2,
         "latency_ms": 9_000.0,
         "lag_ms": 9_000.0,
         "turn_ms": 9_000.0,

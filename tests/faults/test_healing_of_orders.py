@@ -16,7 +16,7 @@ CONFIG = {
     "orders": {"naked_real_seconds": 30.0, "reconcile_real_seconds": 120.0},
     "health": {
         "fast_real_seconds": 1.0,
-        "confirm": 1,
+        "confirm": 2,
         "naked_real_seconds": 1.0,
         "latency_ms": 9_000.0,
         "lag_ms": 9_000.0,
