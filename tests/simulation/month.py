@@ -24,16 +24,17 @@ import click
 
 from bot.store.database import only_library
 
-only_library()
+if __name__ == "__main__":  # who only asks what a month came to keeps pandas
+    only_library()
 
-from bot.edge.clock import time_from  # noqa: E402
-from bot.engine import boot  # noqa: E402
-from bot.engine.healing import healer  # noqa: E402
-from bot.engine.healing.treatment import Treatment  # noqa: E402
-from tests.simulation import month_faults, month_mutations, plays  # noqa: E402
-from tests.simulation.month_stage import ROOM_MB, Month  # noqa: E402
-from tests.simulation.town import ORIGIN_MS  # noqa: E402
-from tests.simulation.virtual import START_S, VirtualLoop  # noqa: E402
+from bot.edge.clock import time_from
+from bot.engine import boot
+from bot.engine.healing import healer
+from bot.engine.healing.treatment import Treatment
+from tests.simulation import month_faults, month_mutations, plays
+from tests.simulation.month_stage import ROOM_MB, Month
+from tests.simulation.town import ORIGIN_MS
+from tests.simulation.virtual import START_S, VirtualLoop
 
 STEPS_A_DAY = 2_000_000
 TAIL = 60
