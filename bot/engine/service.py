@@ -353,6 +353,10 @@ class Service:
     def _after_commit(self, committed: Committed, durable_ns: int) -> None:
         self.timings.intended(committed.dispatches, durable_ns)
         self.runner.start(committed.dispatches)
+        self.asyncio_loop.call_soon(self._tell, committed)  # behind the first step of each effect
+
+    def _tell(self, committed: Committed) -> None:
+        """Say what moved, and what follows from where the process stands."""
         moved = [lines.of(entry) for entry in committed.entries]
         self.commands.publish(moved)
         self.screen.moved(moved, committed.refusals)
