@@ -29,7 +29,7 @@ CREATE VIEW healing AS
 SELECT r.name AS remedy, r.checks AS checks, r.risk AS risk,
        (SELECT count(*) FROM healing_attempt a WHERE a.remedy = r.name AND a.state <> 'PROPOSED'
         AND a.state <> 'EXPIRED'
-        AND a.at > (SELECT max(at) FROM journal) - 86400000) AS today,
+        AND a.at > (SELECT at FROM journal ORDER BY seq DESC LIMIT 1) - 86400000) AS today,
        r.attempts AS a_day,
        (SELECT count(*) FROM healing_attempt a WHERE a.remedy = r.name AND a.state = 'DONE')
        AS cured,
