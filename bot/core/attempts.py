@@ -15,7 +15,11 @@ from bot.core import healing
 from bot.core.checks import CHECKS, SLOW
 from bot.core.effects import Report
 from bot.core.facts import AttemptMarked, Escalated, RemediesDeclared
-from bot.core.healing import (
+from bot.core.health import CHECK, CheckState
+from bot.core.health_events import Judged, Proposed, Treated
+from bot.core.remedy import Attempt, Remedy, Try
+from bot.core.runs import RUN
+from bot.core.verb import (
     APPROVED,
     DONE,
     EXPIRED,
@@ -25,10 +29,6 @@ from bot.core.healing import (
     RUNNING,
     VERIFYING,
 )
-from bot.core.health import CHECK, CheckState
-from bot.core.health_events import Judged, Proposed, Treated
-from bot.core.remedy import Attempt, Remedy, Try
-from bot.core.runs import RUN
 from bot.core.world import DAY_MS
 
 if TYPE_CHECKING:

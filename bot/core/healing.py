@@ -15,13 +15,11 @@ from bot.core.effects import Effect, Heal, Notify
 from bot.core.health_events import Judged, Proposed, Treated
 from bot.core.machine import BORN, Row
 from bot.core.remedy import HIGH, Remedy, worth
-from bot.core.verb import RunState
+from bot.core.verb import APPROVED, DONE, EXPIRED, FAILED, PROPOSED, RUNNING, VERIFYING
 from bot.core.world import DAY_MS
 
 if TYPE_CHECKING:
     from bot.core.world import World
-
-PROPOSED, APPROVED, RUNNING, VERIFYING, DONE, REFUSED, FAILED, _, EXPIRED = RunState
 
 # -- what may be tried -----------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from bot.core import healing
 from bot.core.checks import CHECKS
 from bot.core.effects import Effect, Notify
 from bot.core.events import Recovered
+from bot.core.healing import carried_out, cured
 from bot.core.health_events import Judged, Probed, Treated
 from bot.core.machine import BORN, Row, Table, always
 
@@ -65,16 +66,6 @@ def hopeless(world: World, event: Probed, key: str) -> str | None:
     return f"{why}{_story(world, key)}" if why else None
 
 
-def carried_out(world: World, event: Treated, key: str) -> str | None:
-    """The remedy was carried out."""
-    return event.said if event.ok else None
-
-
-def cured(world: World, event: Judged, key: str) -> str | None:
-    """It is well again."""
-    return event.said if event.well else None
-
-
 def another(world: World, event: Judged, key: str) -> str | None:
     """There is something else to try."""
     remedy = None if event.well else healing.choose(world, key)
@@ -98,7 +89,8 @@ def tell(world: World, event: Probed, key: str) -> Iterator[Effect]:
 
 def _story(world: World, key: str) -> str:
     """Return what was tried and what is left, in brackets, where there are remedies."""
-    return f" ({healing.story(world, key)})" if healing.for_check(world, key) else ""
+    story = healing.story(world, key)
+    return f" ({story})" if story else ""
 
 
 def _not_well(key: str, said: str) -> Notify:

@@ -60,6 +60,11 @@ class Row:
         self.sources = (source,) if isinstance(source, str) else tuple(source)
         self.on, self.when, self.to, self.then = on, when, to, then
 
+    @property
+    def means(self) -> str:
+        """What must hold for this row, in words."""
+        return (self.when.__doc__ or self.when.__name__).strip().splitlines()[0].rstrip(".")
+
 
 class Step(Struct, frozen=True):
     """One move, ready to be written: the transition's columns and the effects of its row."""
@@ -167,10 +172,11 @@ class Table:
     def mermaid(self) -> str:
         """Draw the table as a Mermaid state diagram."""
         lines = ["stateDiagram-v2"]
-        for row in self.rows:
-            for source in row.sources:
-                why = (row.when.__doc__ or row.when.__name__).strip().splitlines()[0].rstrip(".")
-                lines.append(f"    {source or '[*]'} --> {row.to}: {row.on.__name__} · {why}")
+        lines += [
+            f"    {source or '[*]'} --> {row.to}: {row.on.__name__} · {row.means}"
+            for row in self.rows
+            for source in row.sources
+        ]
         lines += [f"    {state} --> [*]" for state in self.states if state in self.final]
         return "\n".join(lines)
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from bot.core.checks import CHECKS
 from bot.core.controls import LIMITS, NONSENSE
 from bot.core.settings import Settings, value_of
+from bot.core.world import DAY_MS
 from bot.desk import files, healing, nearness, views
 from bot.desk.clock import wall_ms
 from bot.desk.text import moment
@@ -22,7 +23,7 @@ from bot.desk.verdict import Verdict
 from bot.store import backup
 from bot.store.database import Connection
 
-NEAR, HALF, DAY_MS = 0.8, 0.5, 86_400_000
+NEAR, HALF = 0.8, 0.5
 NEVER = "never"
 LOWERING = {
     "guard": ("REDUCED", "PAUSED"),
@@ -181,7 +182,7 @@ def _limits(
         ("controls.value_max", "order value", entry),
         ("controls.messages_second_max", "message rate", sent(nearness.SECOND_MS)),
         ("controls.messages_minute_max", "message rate", sent(nearness.MINUTE_MS)),
-        ("controls.messages_day_max", "message rate", sent(nearness.DAY_MS)),
+        ("controls.messages_day_max", "message rate", sent(DAY_MS)),
         ("controls.losses_row_max", "losses in a row", nearness.losing_streak(connection, since)),
         ("controls.collar", "price collar", None),
         ("controls.drift_max", "price drift", None),

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from bot.core.world import DAY_MS
 from bot.store.database import Connection
 
-SECOND_MS, MINUTE_MS, DAY_MS = 1_000, 60_000, 86_400_000
+SECOND_MS, MINUTE_MS = 1_000, 60_000
 _OF = "FROM outbox o JOIN journal j ON j.seq = o.seq WHERE j.at >= ?"
 
 

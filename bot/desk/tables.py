@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from bot.core.decide import TABLES
-from bot.core.machine import Row, Table
+from bot.core.machine import Table
 
 
 class Way(Struct, frozen=True):
@@ -27,7 +27,7 @@ def ways(table: Table) -> Iterator[Way]:
     """Yield a table row by row, in the order in which it is read; birth comes from ``·``."""
     for row in table.rows:
         for source in row.sources:
-            yield Way(str(source) or "·", row.on.__name__, _when(row), str(row.to))
+            yield Way(str(source) or "·", row.on.__name__, row.means, str(row.to))
 
 
 def next_ways(machine: str, state: str) -> list[Way]:
@@ -47,7 +47,3 @@ def lowers(machine: str, state: str) -> str:
     table = _BY_NAME.get(machine)
     level = table.lowers.get(state) if table else None
     return level.name if level is not None else ""
-
-
-def _when(row: Row) -> str:
-    return (row.when.__doc__ or row.when.__name__).strip().splitlines()[0].rstrip(".")

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from bot.config.sections import Upgrade
 from bot.core.checks import CHECKS
 from bot.core.upgrade_events import Upgraded
-from bot.core.world import World
+from bot.core.world import HOUR_MS, World
 from bot.desk import client, files, status
 from bot.desk.client import Ask
 from bot.edge import upgrades
@@ -32,7 +32,6 @@ from bot.errors import LeaseHeld, NotRunning, OutcomeUnknown, Refused
 from bot.store import schema
 from bot.store.lease import Lease
 
-HOUR_MS = 3_600_000
 LOOK_SECONDS = 0.25
 CHECK_FIRST = "`bot upgrade check` first"
 
