@@ -25,6 +25,11 @@ ARGUMENTS: dict[str, frozenset[str]] = {
 """The arguments of each command; one that is not listed takes a symbol."""
 
 
+def waits_for_budget(verb: str) -> bool:
+    """Tell whether a spent error budget holds a command back unless its operator knows of it."""
+    return DESPITE in ARGUMENTS.get(verb, ())
+
+
 def why_not_args(event: Commanded) -> str | None:
     """Tell which arguments a command does not know, or None."""
     known = ARGUMENTS.get(event.verb, SYMBOL)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bot.core import account_verbs, alerts, approvals, healing, model_verbs, parameters, roles, slo
 from bot.core.approvals import call, declined, tell_end, unanswered
-from bot.core.arguments import ARGUMENTS, DESPITE, why_not_args
+from bot.core.arguments import DESPITE, waits_for_budget, why_not_args
 from bot.core.effects import Effect, Notify
 from bot.core.events import Commanded, Ticked
 from bot.core.machine import BORN, Row, Table
@@ -150,8 +150,7 @@ def refused(world: World, event: Commanded, key: str) -> str | None:
 
 def _over_budget(world: World, event: Commanded) -> str | None:
     """Tell why a loosening has to wait for an objective, unless its operator knows of it."""
-    weighed = DESPITE in ARGUMENTS.get(event.verb, ())
-    if not weighed or event.args.get(DESPITE) == "budget":
+    if not waits_for_budget(event.verb) or event.args.get(DESPITE) == "budget":
         return None
     spent = slo.why_not_loosen(world)
     return (

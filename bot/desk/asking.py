@@ -11,6 +11,7 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bot.core.arguments import waits_for_budget
 from bot.core.events import Commanded
 from bot.core.runs import VERBS
 from bot.core.settings import Settings
@@ -89,7 +90,7 @@ def _possible(world: World, found: Status, asked: Asking, flattens: bool | None)
         verb,
         known.meaning,
         known.tightens,
-        why or _why_spent(found, known.tightens),
+        why or _why_spent(found, verb),
         tuple(_effects(world, found, asked, flattens)),
         known.within_seconds,
     )
@@ -102,10 +103,10 @@ def _why_no_bot(found: Status, verb: str) -> str | None:
     return f"the bot is {found.bot.state}; what works without it: {way} --reason …"
 
 
-def _why_spent(found: Status, tightens: bool) -> str | None:
-    """Tell that an error budget is spent: then the bot loosens nothing."""
+def _why_spent(found: Status, verb: str) -> str | None:
+    """Tell that an error budget is spent, for which the bot would not loosen."""
     spent = [one.name for one in found.health.objectives if one.spent > 1]
-    if tightens or not spent:
+    if not spent or not waits_for_budget(verb):
         return None
     return f"the error budget of {', '.join(spent)} is spent; `bot do … despite=budget` knows it"
 

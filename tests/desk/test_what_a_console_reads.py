@@ -181,6 +181,18 @@ def test_why_not_is_what_the_bot_itself_would_say(tmp_path, monkeypatch):
         connection.close()
 
 
+def test_a_spent_budget_greys_what_the_bot_would_refuse_for_it_and_nothing_else(
+    connection, state, monkeypatch
+):
+    monkeypatch.setattr(asking, "_why_no_bot", lambda found, verb: None)
+    found = status.document(connection, state)
+    spent = replace(found.health, objectives=(views.ObjectiveStanding("data", 9.0, 0.5, 2.0, 9.0),))
+    possible = asking.possible(connection, replace(found, health=spent), None)
+    greyed = {verb for (verb, _), one in possible.items() if "error budget" in (one.why_not or "")}
+    assert greyed <= {"release", "rearm"}
+    assert possible["approve", ""].why_not is None, "the bot takes a second person's word"
+
+
 def test_every_command_of_a_console_is_one_of_the_bot_and_tells_its_effects(connection, state):
     found = asking.possible(connection, status.document(connection, state), None)
     assert {verb for verb, _ in found} == set(ASKED) <= set(VERBS)
